@@ -1,0 +1,1 @@
+"""The Optout Registry: who said "stop contacting me", and who has been told."""

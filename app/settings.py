@@ -1,0 +1,144 @@
+"""Every setting of every process, read once from ``OPTOUT_*`` variables."""
+
+from datetime import timedelta
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
+
+
+def _comma_separated(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _networks(value: object) -> object:
+    parts = _comma_separated(value)
+    if isinstance(parts, tuple):
+        return tuple(ip_network(part) if isinstance(part, str) else part for part in parts)
+    return parts
+
+
+def _zone(value: object) -> object:
+    return ZoneInfo(value) if isinstance(value, str) else value
+
+
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_comma_separated)]
+
+
+class Settings(BaseSettings):
+    """The whole configuration; a process reads it once and never changes it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPTOUT_", frozen=True, extra="ignore", arbitrary_types_allowed=True
+    )
+
+    # Where the data lives
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL 15 to 18; unset: the embedded one in the data folder"
+    )
+    data_dir: Path = Field(
+        Path(".optout"), description="folder of the embedded PostgreSQL, its keys and admin.key"
+    )
+    digest_keys: SecretStr | None = Field(
+        None,
+        description="keyed digests of contact points, 'number:base64' of 32 bytes, the one that "
+        "writes first, comma-separated; unset: made in the data folder (embedded only)",
+    )
+    sealing_keys: SecretStr | None = Field(
+        None, description="encryption of what is sealed, written as OPTOUT_DIGEST_KEYS"
+    )
+
+    # How contact points are read
+    default_region: str = Field(
+        "FR", pattern="^[A-Z]{2}$", description="region of phone numbers in national form"
+    )
+    time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)] = Field(
+        ZoneInfo("Europe/Paris"), description="zone in which a date without a time ends"
+    )
+    allow_seconds: int = Field(
+        300, ge=1, le=86_400, description="seconds for which an 'allow' may be acted on"
+    )
+    erasure_days: int = Field(
+        30, ge=1, le=30, description="days after which an erasure no longer waits for databases"
+    )
+
+    # What the processes listen to and are called
+    public_url: str | None = Field(
+        None, description="address under which people reach the registry; unset: the one served"
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="addresses whose X-Forwarded-* headers count, comma-separated"
+    )
+    metrics_address: str = Field(
+        "127.0.0.1:9464", description="host:port of the metrics; empty: none"
+    )
+
+    # Limits
+    max_body_bytes: int = Field(1_048_576, description="bytes of a request body")
+    max_batch_body_bytes: int = Field(16_777_216, description="bytes of a batch's body")
+    key_requests_per_second: int = Field(
+        2_000, ge=1, description="requests a second of one key in one process, unless set per key"
+    )
+    key_checks_per_day: int = Field(
+        5_000_000, ge=1, description="contact points checked a day by one key, unless set per key"
+    )
+    write_pool_size: int = Field(
+        6, ge=1, le=64, description="connections for requests that write, per process"
+    )
+    read_pool_size: int = Field(
+        6, ge=1, le=64, description="connections for requests that only read, per process"
+    )
+    statement_timeout_seconds: int = Field(15, ge=1, description="seconds for one SQL statement")
+    lock_timeout_seconds: int = Field(5, ge=1, description="seconds to wait for a lock")
+
+    # Delivery
+    internal_networks: Networks = Field(
+        (), description="networks that databases of zone 'internal' may lie in, comma-separated"
+    )
+    public_ports: Ports = Field(
+        (), description="ports allowed in zone 'public' beside 443 and 8443, comma-separated"
+    )
+    delivery_deadline_seconds: float = Field(
+        15, gt=0, le=60, description="seconds for one whole request to a database"
+    )
+    delivery_lease_seconds: float = Field(
+        45,
+        gt=0,
+        description="seconds for which a worker holds a database; more than twice the deadline",
+    )
+    delivery_slots: int = Field(
+        200, ge=1, le=1_000, description="requests under way at once in one worker"
+    )
+    attempts_days: int = Field(30, ge=1, description="days for which delivery attempts are kept")
+
+    # Logs
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="'auto': console on a terminal, JSON lines elsewhere"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is written"
+    )
+
+    # The command line as a client of a running registry
+    url: str = Field("http://127.0.0.1:8000", description="registry that client commands talk to")
+    key: SecretStr | None = Field(None, description="key that client commands present")
+
+    @property
+    def erasure_delay(self) -> timedelta:
+        """How long an erasure waits for databases that do not acknowledge."""
+        return timedelta(days=self.erasure_days)
+
+
+@lru_cache(maxsize=1)
+def read_settings() -> Settings:
+    """Read the environment, once per process."""
+    return Settings()
