@@ -8,7 +8,7 @@ from enum import IntEnum, IntFlag, unique
 from typing import Self
 
 
-class _Word(IntEnum):
+class Word(IntEnum):
     """A small number with the word that the wire shows for it."""
 
     @property
@@ -27,7 +27,7 @@ class _Word(IntEnum):
 
 
 @unique
-class Kind(_Word):
+class Kind(Word):
     """What sort of contact point it is."""
 
     PHONE = 1
@@ -86,7 +86,7 @@ _CARRIES = {
 
 
 @unique
-class Reason(_Word):
+class Reason(Word):
     """Why a contact point is suppressed."""
 
     OBJECTION = 1
@@ -100,7 +100,7 @@ class Reason(_Word):
 
 
 @unique
-class Lane(_Word):
+class Lane(Word):
     """Whether a person is waiting for it, or a file brought it."""
 
     LIVE = 1

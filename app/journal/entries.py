@@ -1,0 +1,279 @@
+"""Writing entries, and reading them in order."""
+
+import hashlib
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.platform.ids import new_id
+
+from .words import Change, Kind, Lane, Media, Reason
+
+EVERY_BRAND = 0
+"""The brand number that stands for every brand."""
+
+_FIELDS = struct.Struct(">16shhhhihhqq16s")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry before it has a position.
+
+    ``point`` is the contact point's number; ``digest`` its keyed digest at this moment, to which
+    the chain commits. ``media`` is the state after the change, ``before`` the media that stood
+    before it (for an erasure: all that were ever told).
+    """
+
+    change: Change
+    lane: Lane
+    kind: Kind
+    point: int
+    digest: bytes
+    brand: int
+    media: Media
+    before: Media
+    version: int
+    reason: Reason
+    occurred_at: datetime
+    recorded_at: datetime
+
+    @property
+    def touches(self) -> Media:
+        """Tell which media decide whom the entry concerns."""
+        return self.media | self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry as it stands in the journal."""
+
+    position: int
+    id: UUID
+    change: Change
+    lane: Lane
+    kind: Kind
+    point: int
+    brand: int
+    media: Media
+    touches: Media
+    version: int
+    reason: Reason
+    occurred_at: datetime
+    recorded_at: datetime
+    commitment: bytes
+    hash: bytes
+
+
+def commit_to(digest: bytes) -> bytes:
+    """Commit to a contact point without telling its digest (16 bytes)."""
+    return hashlib.sha256(b"optout journal commitment\0" + digest).digest()[:16]
+
+
+def _microseconds(instant: datetime) -> int:
+    # Integers, since a float of seconds rounds differently from PostgreSQL's microseconds.
+    seconds = int(instant.replace(microsecond=0).timestamp())
+    return seconds * 1_000_000 + instant.microsecond
+
+
+def content_of(entry: Entry | Draft, entry_id: UUID, commitment: bytes) -> bytes:
+    """Digest everything that an entry says (SHA-256), apart from its place in the chain."""
+    return hashlib.sha256(
+        _FIELDS.pack(
+            entry_id.bytes,
+            entry.change,
+            entry.lane,
+            entry.kind,
+            entry.brand,
+            entry.version,
+            int(entry.media) | int(entry.touches) << 8,
+            entry.reason,
+            _microseconds(entry.occurred_at),
+            _microseconds(entry.recorded_at),
+            commitment,
+        )
+    ).digest()
+
+
+def chain(previous: bytes, content: bytes) -> bytes:
+    """Hash an entry onto the one before it."""
+    return hashlib.sha256(previous + content).digest()
+
+
+# The head row is locked by the first step, read as it then is, and moved by the last: numbers
+# are dense, in commit order, and given back by a rollback. The caller's own steps ({then}) run
+# inside, so that no round trip lies between taking the lock and the commit.
+_APPEND = """
+WITH RECURSIVE head AS MATERIALIZED (
+    SELECT position, hash FROM journal_head WHERE number = 1 FOR UPDATE
+), given AS MATERIALIZED (
+    SELECT * FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:changes AS int2[]), CAST(:lanes AS int2[]),
+        CAST(:kinds AS int2[]), CAST(:points AS int8[]), CAST(:brands AS int2[]),
+        CAST(:medias AS int2[]), CAST(:touches AS int2[]), CAST(:versions AS int4[]),
+        CAST(:reasons AS int2[]), CAST(:occurred AS timestamptz[]),
+        CAST(:recorded AS timestamptz[]), CAST(:commitments AS bytea[]), CAST(:contents AS bytea[])
+    ) WITH ORDINALITY AS g (id, change, lane, kind, point, brand, media, touches, version, reason,
+                            occurred_at, recorded_at, commitment, content, n)
+), chain AS (
+    SELECT CAST(0 AS bigint) AS n, head.position, head.hash FROM head
+    UNION ALL
+    SELECT given.n, chain.position + 1, sha256(chain.hash || given.content)
+    FROM chain JOIN given ON given.n = chain.n + 1
+), written AS (
+    INSERT INTO journal_entries (position, id, change, lane, kind, point, brand, media, touches,
+                                 version, reason, occurred_at, recorded_at, commitment, hash)
+    SELECT chain.position, id, change, lane, kind, point, brand, media, touches,
+           version, reason, occurred_at, recorded_at, commitment, chain.hash
+    FROM given JOIN chain USING (n)
+    RETURNING position, point, brand, version, media
+), moved AS (
+    UPDATE journal_head h SET position = c.position, hash = c.hash
+    FROM (SELECT position, hash FROM chain ORDER BY n DESC LIMIT 1) c WHERE h.number = 1
+){then}
+SELECT position, point, brand FROM written ORDER BY position
+"""
+
+
+async def append(
+    session: AsyncSession,
+    drafts: Sequence[Draft],
+    *,
+    then: str = "",
+    parameters: Mapping[str, Any] | None = None,
+) -> dict[tuple[int, int], int]:
+    """Write entries; must be the last statement of its transaction, for it locks the head.
+
+    ``then`` holds further steps of the same statement (``, name AS (...)``), which may read
+    ``written (position, point, brand, version, media)``: rows that hold a position are written
+    there, so that no round trip is made while everybody waits for the head.
+
+    Returns:
+        The position of each entry by contact point and brand.
+    """
+    ids = [new_id() for _ in drafts]
+    commitments = [commit_to(draft.digest) for draft in drafts]
+    rows = await session.execute(
+        text(_APPEND.replace("{then}", then)),
+        {
+            "ids": ids,
+            "changes": [draft.change for draft in drafts],
+            "lanes": [draft.lane for draft in drafts],
+            "kinds": [draft.kind for draft in drafts],
+            "points": [draft.point for draft in drafts],
+            "brands": [draft.brand for draft in drafts],
+            "medias": [draft.media for draft in drafts],
+            "touches": [draft.touches for draft in drafts],
+            "versions": [draft.version for draft in drafts],
+            "reasons": [draft.reason for draft in drafts],
+            "occurred": [draft.occurred_at for draft in drafts],
+            "recorded": [draft.recorded_at for draft in drafts],
+            "commitments": commitments,
+            "contents": list(map(content_of, drafts, ids, commitments)),
+            **(parameters or {}),
+        },
+    )
+    return {(point, brand): position for position, point, brand in rows}
+
+
+_COLUMNS = """
+SELECT position, id, change, lane, kind, point, brand, media, touches, version, reason,
+       occurred_at, recorded_at, commitment, hash
+FROM journal_entries
+"""
+_READ_ALL = text(f"{_COLUMNS} WHERE position > :after ORDER BY position LIMIT :most")
+_READ = text(f"""
+{_COLUMNS} WHERE position > :after AND position <= :upto
+  AND touches & :media <> 0 AND (1 << kind) & :kinds <> 0
+  AND (CAST(:brands AS int2[]) IS NULL OR brand = 0 OR brand = ANY(:brands))
+  AND (CAST(:lane AS int2) IS NULL OR lane = :lane)
+ORDER BY position LIMIT :most
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What concerns a follower; ``brands`` as numbers, None for all."""
+
+    kinds: frozenset[Kind]
+    media: Media
+    brands: tuple[int, ...] | None
+
+    @property
+    def kind_bits(self) -> int:
+        """The kinds as the bits that rows hold."""
+        return sum(1 << kind for kind in self.kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was found between two positions; ``upto`` is as far as was looked."""
+
+    entries: list[Entry]
+    upto: int
+
+
+async def read_window(
+    session: AsyncSession,
+    scope: Scope,
+    *,
+    after: int,
+    head: int,
+    most: int,
+    lane: Lane | None = None,
+    span: int = 20_000,
+) -> Window:
+    """Read at most ``most`` entries that concern a scope, looking at no more than ``span`` rows.
+
+    ``head`` must have been read before, in the same transaction or an earlier one: all that it
+    counts is visible since.
+    """
+    upto = min(head, after + span)
+    rows = await session.execute(
+        _READ,
+        {
+            "after": after,
+            "upto": upto,
+            "media": int(scope.media),
+            "kinds": scope.kind_bits,
+            "brands": None if scope.brands is None else list(scope.brands),
+            "lane": lane,
+            "most": most,
+        },
+    )
+    entries = [_entry(row) for row in rows]
+    if len(entries) == most:
+        upto = entries[-1].position
+    return Window(entries, max(after, upto))
+
+
+async def read_all(session: AsyncSession, *, after: int, most: int) -> list[Entry]:
+    """Read the next entries, whomever they concern."""
+    rows = await session.execute(_READ_ALL, {"after": after, "most": most})
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(
+        row.position,
+        row.id,
+        Change(row.change),
+        Lane(row.lane),
+        Kind(row.kind),
+        row.point,
+        row.brand,
+        Media(row.media),
+        Media(row.touches),
+        row.version,
+        Reason(row.reason),
+        row.occurred_at,
+        row.recorded_at,
+        row.commitment,
+        row.hash,
+    )

@@ -1,0 +1,129 @@
+"""Who has been told of some entries, and when: read from cursors and acknowledgements."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import unique
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .words import Kind, Media, Word
+
+
+@unique
+class Result(Word):
+    """What a database says it did with an entry."""
+
+    APPLIED = 1
+    ALREADY = 2
+    NOT_FOUND = 3
+    EXEMPT = 4
+    FAILED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One follower that some entries concern.
+
+    ``acknowledged_at`` is when it first acknowledged the last of them, None while it has not;
+    ``result`` what it says it did with that one, if it said so.
+    """
+
+    follower: int
+    position: int
+    acknowledged_at: datetime | None
+    result: Result | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a follower says it did with one entry, and how many planned contacts it cancelled."""
+
+    position: int
+    result: Result
+    applied_at: datetime | None
+    contacts_cancelled: int | None
+
+
+# A follower is concerned by the entries of its present registration, or by those that it
+# acknowledged under an earlier one; what an earlier one never acknowledged is told no more.
+_TOLD = text("""
+WITH concerned AS (
+    SELECT f.id, s.generation, f.generation AS present, max(e.position) AS position
+    FROM journal_entries e
+    JOIN followers f ON f.registered_after < e.position
+    JOIN follower_scopes s ON s.follower = f.id
+    WHERE e.position = ANY(:positions)
+      AND e.touches & s.media <> 0 AND (1 << e.kind) & s.kinds <> 0
+      AND (e.brand = 0 OR s.brands IS NULL OR e.brand = ANY(s.brands))
+    GROUP BY f.id, s.generation, f.generation
+), answered AS (
+    SELECT c.id, c.generation = c.present AS present, c.position, (
+        SELECT a.at FROM acknowledgements a
+        WHERE a.follower = c.id AND a.generation = c.generation AND a.upto >= c.position
+        ORDER BY a.upto LIMIT 1
+    ) AS at FROM concerned c
+)
+SELECT a.id, max(a.position) AS position, min(a.at) AS at, (
+    SELECT o.outcome FROM outcomes o WHERE o.follower = a.id AND o.position = max(a.position)
+) AS outcome
+FROM answered a GROUP BY a.id HAVING bool_or(a.present) OR min(a.at) IS NOT NULL ORDER BY a.id
+""")
+
+
+async def who_was_told(session: AsyncSession, positions: Collection[int]) -> list[Told]:
+    """List the followers that the entries at some positions concern.
+
+    Counted are those registered when the entries were written, less those deleted since.
+    """
+    rows = await session.execute(_TOLD, {"positions": list(positions)})
+    return [
+        Told(row.id, row.position, row.at, None if row.outcome is None else Result(row.outcome))
+        for row in rows
+    ]
+
+
+async def count_concerned(
+    session: AsyncSession, *, kinds: Collection[Kind], media: Media, brand: int
+) -> int:
+    """Count the followers that an entry written now would concern."""
+    return int(
+        await session.scalar(
+            text("""
+                SELECT count(*) FROM followers f
+                JOIN follower_scopes s ON s.follower = f.id AND s.generation = f.generation
+                WHERE s.media & :media <> 0 AND s.kinds & :kinds <> 0
+                  AND (:brand = 0 OR s.brands IS NULL OR :brand = ANY(s.brands))
+            """),
+            {"kinds": sum(1 << kind for kind in kinds), "media": int(media), "brand": brand},
+        )
+        or 0
+    )
+
+
+async def report(
+    session: AsyncSession, follower: int, reports: Mapping[int, Report], at: datetime
+) -> None:
+    """Keep what a follower says it did with some entries; a later word replaces an earlier one."""
+    await session.execute(
+        text("""
+            INSERT INTO outcomes (follower, position, outcome, contacts_cancelled, applied_at,
+                                  told_at)
+            SELECT :follower, g.position, g.outcome, g.cancelled, g.applied_at, :at
+            FROM unnest(CAST(:positions AS int8[]), CAST(:outcomes AS int2[]),
+                        CAST(:cancelled AS int4[]), CAST(:applied AS timestamptz[]))
+                 AS g (position, outcome, cancelled, applied_at)
+            ON CONFLICT (follower, position) DO UPDATE
+            SET outcome = excluded.outcome, contacts_cancelled = excluded.contacts_cancelled,
+                applied_at = excluded.applied_at, told_at = excluded.told_at
+        """),
+        {
+            "follower": follower,
+            "at": at,
+            "positions": list(reports),
+            "outcomes": [one.result for one in reports.values()],
+            "cancelled": [one.contacts_cancelled for one in reports.values()],
+            "applied": [one.applied_at for one in reports.values()],
+        },
+    )
