@@ -1,0 +1,44 @@
+"""The truth: the grounds that opt-outs laid, and the suppressions derived from them.
+
+An objection always wins. What is suppressed is the union of the grounds that stand; only a later,
+positive act of the person lifts one, only a named human voids one.
+"""
+
+from .grounds import (
+    Ground,
+    Laying,
+    Lifting,
+    ObjectionIsNewer,
+    WiderObjectionStands,
+    forget_evidence,
+    grounds_laid_by,
+    grounds_on,
+    lay_grounds,
+    lift,
+    opt_outs_about,
+    reinstatements_of,
+    void_grounds,
+)
+from .suppressions import Cause, State, derive_states, page_states, read_states, tell_erased
+
+__all__ = [
+    "Cause",
+    "Ground",
+    "Laying",
+    "Lifting",
+    "ObjectionIsNewer",
+    "State",
+    "WiderObjectionStands",
+    "derive_states",
+    "forget_evidence",
+    "grounds_laid_by",
+    "grounds_on",
+    "lay_grounds",
+    "lift",
+    "opt_outs_about",
+    "page_states",
+    "read_states",
+    "reinstatements_of",
+    "tell_erased",
+    "void_grounds",
+]

@@ -1,0 +1,208 @@
+"""Suppressions: derived from grounds, never edited; each change of one is told by the journal.
+
+The functions that change something need their contact points locked by the caller
+(``points.claim_points`` and its kin), and end with the journal's append, which must be the last
+statement of the transaction.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.journal import Change, Draft, Lane, Media, Reason, append
+from app.points import Point
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is suppressed for one contact point and brand.
+
+    ``told`` are all media that an entry about it ever named; ``since`` is when the oldest
+    standing ground occurred, None where nothing is suppressed.
+    """
+
+    point: int
+    brand: int
+    media: Media
+    told: Media
+    version: int
+    since: datetime | None
+    position: int
+
+    @classmethod
+    def nothing(cls, point: int, brand: int) -> "State":
+        """Begin the state of a contact point of which nothing was known."""
+        return cls(point, brand, Media(0), Media(0), 0, None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why entries are written: what they will say of it."""
+
+    change: Change
+    reason: Reason
+    lane: Lane
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+# Rows that hold a position are written by the statement that gives it; see journal.append.
+_KEEP = """
+, kept AS (
+    INSERT INTO suppressions (point, brand, media, told, version, since, position)
+    SELECT point, brand, w.media, k.told, w.version, k.since, w.position
+    FROM written w JOIN unnest(
+        CAST(:kept_points AS int8[]), CAST(:kept_brands AS int2[]),
+        CAST(:kept_tolds AS int2[]), CAST(:kept_sinces AS timestamptz[])
+    ) AS k (point, brand, told, since) USING (point, brand)
+    ON CONFLICT (point, brand) DO UPDATE
+    SET media = excluded.media, told = excluded.told, version = excluded.version,
+        since = excluded.since, position = excluded.position
+)"""
+
+
+async def read_states(session: AsyncSession, points: Collection[int]) -> list[State]:
+    """Read what is suppressed for some contact points, brand by brand."""
+    rows = await session.execute(
+        text("""
+            SELECT * FROM suppressions WHERE point = ANY(:points) ORDER BY point, brand
+        """),
+        {"points": list(points)},
+    )
+    return [read_state(row) for row in rows]
+
+
+async def page_states(session: AsyncSession, *, after: tuple[int, int], most: int) -> list[State]:
+    """Read what is suppressed at all, in the order of contact point and brand."""
+    rows = await session.execute(
+        text("""
+            SELECT * FROM suppressions
+            WHERE (point, brand) > (:point, :brand) ORDER BY point, brand LIMIT :most
+        """),
+        {"point": after[0], "brand": after[1], "most": most},
+    )
+    return [read_state(row) for row in rows]
+
+
+async def derive_states(
+    session: AsyncSession, points: Collection[int]
+) -> dict[tuple[int, int], tuple[Media, datetime | None]]:
+    """Compute media and ``since`` anew from the grounds, by contact point and brand."""
+    rows = await session.execute(
+        text("""
+            SELECT point, brand,
+                   coalesce(bit_or(media & ~lifted) FILTER (WHERE voided_at IS NULL), 0) AS media,
+                   min(occurred_at) FILTER (
+                       WHERE voided_at IS NULL AND media & ~lifted <> 0) AS since
+            FROM grounds WHERE point = ANY(:points) GROUP BY point, brand
+        """),
+        {"points": list(points)},
+    )
+    return {(row.point, row.brand): (Media(row.media), row.since) for row in rows}
+
+
+async def write_states(
+    session: AsyncSession,
+    cause: Cause,
+    points: Sequence[Point],
+    changes: Sequence[tuple[State, State]],
+    *,
+    then: str = "",
+    parameters: Mapping[str, Any] | None = None,
+) -> list[State]:
+    """Write new states, each beside the one before it, with an entry that tells of each.
+
+    ``then`` and ``parameters`` are the caller's own steps of the statement (``journal.append``).
+
+    Returns:
+        The new states with their positions.
+    """
+    if not changes:
+        return []
+    by_id = {point.id: point for point in points}
+    kept = [new for _, new in changes]
+    positions = await append(
+        session,
+        [_draft(cause, by_id[new.point], before, new) for before, new in changes],
+        then=_KEEP + then,
+        parameters={
+            "kept_points": [state.point for state in kept],
+            "kept_brands": [state.brand for state in kept],
+            "kept_tolds": [int(state.told) for state in kept],
+            "kept_sinces": [state.since for state in kept],
+            **(parameters or {}),
+        },
+    )
+    return [replace(state, position=positions[state.point, state.brand]) for state in kept]
+
+
+async def rederive(session: AsyncSession, cause: Cause, points: Sequence[Point]) -> list[State]:
+    """Derive the states of contact points anew and tell of those that changed."""
+    ids = [point.id for point in points]
+    derived = await derive_states(session, ids)
+    changes = []
+    for old in await read_states(session, ids):
+        media, since = derived.get((old.point, old.brand), (Media(0), None))
+        if media != old.media:
+            new = replace(old, media=media, since=since, version=old.version + 1)
+            changes.append((old, new))
+        elif since != old.since:
+            await _correct_since(session, old, since)
+    return await write_states(session, cause, points, changes)
+
+
+async def tell_erased(session: AsyncSession, cause: Cause, points: Sequence[Point]) -> list[State]:
+    """Tell everybody who was ever told of some contact points that they are to be erased.
+
+    What is suppressed stays so.
+    """
+    states = await read_states(session, [point.id for point in points])
+    return await write_states(
+        session,
+        cause,
+        points,
+        [(replace(old, media=old.told), replace(old, version=old.version + 1)) for old in states],
+    )
+
+
+def _draft(cause: Cause, point: Point, before: State, new: State) -> Draft:
+    return Draft(
+        cause.change,
+        cause.lane,
+        point.kind,
+        point.id,
+        point.digest,
+        new.brand,
+        new.media,
+        before.media,
+        new.version,
+        cause.reason,
+        cause.occurred_at,
+        cause.recorded_at,
+    )
+
+
+async def _correct_since(session: AsyncSession, state: State, since: datetime | None) -> None:
+    # The oldest ground went, others stand for the same media: no change of what is suppressed.
+    await session.execute(
+        text("UPDATE suppressions SET since = :since WHERE point = :point AND brand = :brand"),
+        {"since": since, "point": state.point, "brand": state.brand},
+    )
+
+
+def read_state(row: Row[Any]) -> State:
+    """Read a row of the table of suppressions."""
+    return State(
+        row.point,
+        row.brand,
+        Media(row.media),
+        Media(row.told),
+        row.version,
+        row.since,
+        row.position,
+    )
