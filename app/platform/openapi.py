@@ -1,0 +1,112 @@
+"""The reference of the API: FastAPI's description, completed with what it cannot know.
+
+Which refusals an operation may answer follows from what it takes: a key, a body, parameters, an
+``Idempotency-Key``. A route names only what is its own, with ``responses``. It stands on the
+ground because it describes the routes of all rooms.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from app.platform.problems import Problem
+
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+
+_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds to wait before asking again",
+        "schema": {"type": "string"},
+    }
+}
+_PROBLEM = {
+    "title": "Problem",
+    "description": "What was refused and why, as RFC 9457 writes it.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {
+        "type": {
+            "type": "string",
+            "description": "The kind of problem, an address of this server that explains it",
+            "examples": ["/problems/invalid-request"],
+        },
+        "title": {"type": "string", "description": "The kind of problem in words"},
+        "status": {"type": "integer", "description": "The status of the answer"},
+        "detail": {"type": "string", "description": "What was wrong this time, and what to do"},
+        "instance": {
+            "type": "string",
+            "description": "`urn:uuid:` and the id of the request",
+            "examples": ["urn:uuid:0199a3f2-7c1e-7d34-a5b6-7c8d9e0f1a2b"],
+        },
+        "errors": {
+            "type": "array",
+            "description": "Each fault of the request, at most 50",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {
+                        "type": "string",
+                        "description": "Where: a JSON pointer into the body, or `/query/…`, "
+                        "`/path/…`, `/header/…`",
+                    },
+                    "detail": {"type": "string", "description": "What is wrong there"},
+                },
+            },
+        },
+    },
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def responses(*problems: type[Problem]) -> Responses:
+    """Document the refusals that are a route's own: ``responses=responses(ReferenceReused)``."""
+    by_status: defaultdict[int, list[str]] = defaultdict(list)
+    for problem in problems:
+        by_status[problem.status].append(f"`{problem.type}`: {problem.title}")
+    return {
+        status: {"description": "\n\n".join(lines), "content": _CONTENT}
+        for status, lines in by_status.items()
+    }
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Add to each operation the refusals that follow from what it takes."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            answers = operation["responses"]
+            for status, description in _refusals(operation):
+                known = answers.setdefault(status, {"description": description})
+                known["content"] = _CONTENT
+                if status in ("429", "503"):
+                    known["headers"] = _RETRY_AFTER
+            operation["responses"] = dict(sorted(answers.items()))
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = _PROBLEM
+    return document
+
+
+def _refusals(operation: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    parameters = operation.get("parameters", ())
+    places = {parameter["in"] for parameter in parameters}
+    # FastAPI's own description of a 422 speaks of a model that is not ours.
+    own = operation["responses"].get("422", {})
+    if own and own.get("content") is not _CONTENT:
+        del operation["responses"]["422"]
+    if "security" in operation:
+        yield "401", "No key, or one that is unknown, expired or revoked"
+        yield "403", "The key lacks the scope, or is bound elsewhere"
+        yield "429", "The key's quota is used up"
+        yield "503", "The registry cannot answer now; nothing was recorded"
+    if "path" in places:
+        yield "404", "There is no such thing, or the key may not see it"
+    if "requestBody" in operation:
+        yield "413", "The body is larger than is taken here"
+    if any(parameter["name"] == IDEMPOTENCY_HEADER for parameter in parameters):
+        yield "409", "The first request with this `Idempotency-Key` is still running"
+    if parameters or "requestBody" in operation:
+        yield "422", "The request does not have the shape described here"
