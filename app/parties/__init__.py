@@ -1,0 +1,102 @@
+"""Who takes part: brands, parties, channels, databases; the keys they hold; the audit.
+
+It promises that a revoked or expired key is refused within one second in every process, that a
+secret is shown once and never again, and that the numbers of what takes part stay as they are
+for ever.
+"""
+
+from .access import Access
+from .audit import CLI, AuditEntry, list_audit, note
+from .brands import Brand, change_brand, create_brand, find_brand, list_brands
+from .caller import SCOPES, Caller, Forbidden, Scope, Unauthenticated
+from .channels import (
+    Channel,
+    Inbound,
+    NewChannel,
+    NewInbound,
+    change_channel,
+    create_channel,
+    find_channel,
+    inbound_secret,
+    list_channels,
+)
+from .databases import (
+    RegisteredDatabase,
+    change_database,
+    delete_database,
+    find_database,
+    list_databases,
+    register_database,
+)
+from .directory import Directory
+from .doors import TheDirectory, TheQuotas, requires
+from .keys import IssuedKey, Key, NewKey, create_key, find_key, list_keys, revoke_key
+from .parties import (
+    Contract,
+    NewParty,
+    Party,
+    change_party,
+    create_party,
+    find_party,
+    list_parties,
+)
+from .quotas import QuotaExceeded, Quotas
+from .slugs import AlreadyExists, UnknownBrand, UnknownChannel, UnknownDatabase, UnknownParty
+
+__all__ = [
+    "CLI",
+    "SCOPES",
+    "Access",
+    "AlreadyExists",
+    "AuditEntry",
+    "Brand",
+    "Caller",
+    "Channel",
+    "Contract",
+    "Directory",
+    "Forbidden",
+    "Inbound",
+    "IssuedKey",
+    "Key",
+    "NewChannel",
+    "NewInbound",
+    "NewKey",
+    "NewParty",
+    "Party",
+    "QuotaExceeded",
+    "Quotas",
+    "RegisteredDatabase",
+    "Scope",
+    "TheDirectory",
+    "TheQuotas",
+    "Unauthenticated",
+    "UnknownBrand",
+    "UnknownChannel",
+    "UnknownDatabase",
+    "UnknownParty",
+    "change_brand",
+    "change_channel",
+    "change_database",
+    "change_party",
+    "create_brand",
+    "create_channel",
+    "create_key",
+    "create_party",
+    "delete_database",
+    "find_brand",
+    "find_channel",
+    "find_database",
+    "find_key",
+    "find_party",
+    "inbound_secret",
+    "list_audit",
+    "list_brands",
+    "list_channels",
+    "list_databases",
+    "list_keys",
+    "list_parties",
+    "note",
+    "register_database",
+    "requires",
+    "revoke_key",
+]

@@ -1,0 +1,72 @@
+"""Brands: the names under which people are approached, and may object to each on its own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .audit import note
+from .slugs import find_row, insert_new, rewrite
+from .tables import BrandRow
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """A brand as it stands."""
+
+    id: int
+    slug: str
+    name: str
+    created_at: datetime
+
+
+async def create_brand(
+    session: AsyncSession, slug: str, *, name: str, actor: str, at: datetime
+) -> Brand:
+    """Register a brand.
+
+    Raises:
+        AlreadyExists: the slug is taken.
+    """
+    row = await insert_new(session, BrandRow, slug, name=name, created_at=at)
+    await note(session, actor, "brand.created", f"brand:{slug}", at, name=name)
+    return _brand(row)
+
+
+async def find_brand(session: AsyncSession, slug: str) -> Brand:
+    """Find a brand.
+
+    Raises:
+        NotFound: there is none.
+    """
+    return _brand(await find_row(session, BrandRow, slug))
+
+
+async def list_brands(session: AsyncSession, *, limit: int, after: int = 0) -> Sequence[Brand]:
+    """List brands in the order in which they were made, from number ``after``."""
+    rows = await session.scalars(
+        select(BrandRow).where(BrandRow.id > after).order_by(BrandRow.id).limit(limit)
+    )
+    return [_brand(row) for row in rows]
+
+
+async def change_brand(
+    session: AsyncSession, slug: str, new: Mapping[str, Any], *, actor: str, at: datetime
+) -> Brand:
+    """Give a brand a new ``name``. The slug never changes.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await find_row(session, BrandRow, slug, lock=True)
+    changed = rewrite(row, new)
+    await session.flush()
+    await note(session, actor, "brand.changed", f"brand:{slug}", at, **changed)
+    return _brand(row)
+
+
+def _brand(row: BrandRow) -> Brand:
+    return Brand(row.id, row.slug, row.name, row.created_at)

@@ -1,0 +1,81 @@
+"""What routes of every room ask for: who calls, the quotas, the directory."""
+
+from functools import cache
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+
+from app.platform.web import KeyScheme
+
+from .access import Access
+from .caller import Caller, Forbidden, Scope, Unauthenticated
+from .directory import Directory
+from .quotas import Quotas
+
+
+class _Door(KeyScheme):
+    """Lets in callers whose key has all of some scopes."""
+
+    def __init__(self, scopes: tuple[Scope, ...]) -> None:
+        self.scopes = scopes
+
+    async def __call__(self, request: Request) -> Caller:
+        caller = await access_of(request).authenticate(_presented(request))
+        for scope in self.scopes:
+            if not caller.may(scope):
+                raise Forbidden(
+                    f"This key lacks the scope {scope}.",
+                    headers={
+                        "WWW-Authenticate": 'Bearer realm="optout", error="insufficient_scope", '
+                        f'scope="{scope}"'
+                    },
+                )
+        return caller
+
+
+@cache
+def requires(*scopes: Scope) -> Any:  # noqa: ANN401 - as FastAPI's own Depends and Security
+    """Ask for a key that has all of these scopes.
+
+    In a route: ``caller: Annotated[Caller, requires("checks")]``.
+
+    Raises, when a request comes:
+        Unauthenticated: no valid key was presented.
+        Forbidden: the key lacks a scope.
+        QuotaExceeded: the key makes too many requests.
+        Unavailable: PostgreSQL does not tell.
+    """
+    return Security(_Door(scopes), scopes=scopes)
+
+
+def access_of(request: Request) -> Access:
+    """Find the access of the app that serves a request."""
+    access = request.app.state.access
+    if not isinstance(access, Access):
+        raise TypeError("the app was started without access")
+    return access
+
+
+def _quotas_of(request: Request) -> Quotas:
+    return access_of(request).quotas
+
+
+def _directory_of(request: Request) -> Directory:
+    directory = request.app.state.directory
+    if not isinstance(directory, Directory):
+        raise TypeError("the app was started without a directory")
+    return directory
+
+
+TheQuotas = Annotated[Quotas, Depends(_quotas_of)]
+TheDirectory = Annotated[Directory, Depends(_directory_of)]
+
+
+def _presented(request: Request) -> str:
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Unauthenticated("Send the header Authorization: Bearer <key>.")
+    scheme, _, key = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthenticated("The header Authorization must be: Bearer <key>.", presented=True)
+    return key.strip()

@@ -1,0 +1,55 @@
+"""Questions to PostgreSQL that arrive while one is under way, asked together in the next."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Merged(Generic[K, V]):
+    """A look-up of many subjects at once, of which never more than one runs.
+
+    However many ask, and for however many different subjects, PostgreSQL sees one query at a
+    time. An answer is never older than its question: whoever asks while a query runs is part of
+    the next one.
+    """
+
+    def __init__(self, look_up: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
+        """Take the look-up; what its answer leaves out is answered with None."""
+        self._look_up = look_up
+        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    def ask(self, subject: K) -> asyncio.Future[V | None]:
+        """Put a question; the future is shared, so await it under ``asyncio.shield``.
+
+        A failed look-up fails every future of its round; one that nobody awaits is dropped.
+        """
+        answer = self._waiting.get(subject)
+        if answer is None:
+            answer = asyncio.get_running_loop().create_future()
+            self._waiting[subject] = answer
+            if self._running is None:
+                self._running = asyncio.create_task(self._run())
+        return answer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            asked, self._waiting = self._waiting, {}
+            try:
+                found = await self._look_up(tuple(asked))
+            except Exception as error:  # noqa: BLE001 - whoever asked raises it
+                for answer in asked.values():
+                    answer.set_exception(error)
+                    answer.exception()  # else asyncio complains of those that nobody awaits
+            else:
+                for subject, answer in asked.items():
+                    answer.set_result(found.get(subject))
+        self._running = None
+
+    async def settled(self) -> None:
+        """Wait until nothing is being looked up."""
+        while self._running is not None:
+            await self._running

@@ -1,0 +1,138 @@
+"""The tables of those who take part.
+
+The small ones are never deleted from: rows of other rooms hold their numbers, and a receipt must
+name its channel for as long as it is kept. Their numbers are small integers, so nothing may
+waste them: an insert that would be refused is seen beforehand (an identity column does not give
+a number back).
+"""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.platform.db import Base
+
+
+class BrandRow(Base):
+    """A brand that people know and may object to on its own."""
+
+    __tablename__ = "brands"
+
+    id: Mapped[int] = mapped_column(SmallInteger, Identity(always=True), primary_key=True)
+    slug: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class PartyRow(Base):
+    """A department, subcontractor or supplier: who answers for a channel or a database."""
+
+    __tablename__ = "parties"
+
+    id: Mapped[int] = mapped_column(SmallInteger, Identity(always=True), primary_key=True)
+    slug: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    country: Mapped[str] = mapped_column(Text)
+    contact_email: Mapped[str] = mapped_column(Text)
+    contract_reference: Mapped[str | None] = mapped_column(Text)
+    contract_signed_on: Mapped[date | None] = mapped_column(Date)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ChannelRow(Base):
+    """Where opt-outs come from; ``inbound`` is how a provider speaks to it, if one does."""
+
+    __tablename__ = "channels"
+
+    id: Mapped[int] = mapped_column(SmallInteger, Identity(always=True), primary_key=True)
+    slug: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    party: Mapped[int] = mapped_column(SmallInteger, ForeignKey("parties.id"))
+    inbound: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    inbound_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class DatabaseRow(Base):
+    """A registered prospecting database; a deleted one gives its slug back, never its number."""
+
+    __tablename__ = "databases"
+    __table_args__ = (
+        Index(
+            "uq_databases_slug_live",
+            "slug",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(SmallInteger, Identity(always=True), primary_key=True)
+    slug: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    party: Mapped[int] = mapped_column(SmallInteger, ForeignKey("parties.id"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class KeyRow(Base):
+    """A key of the API, known by the SHA-256 of its text."""
+
+    __tablename__ = "keys"
+    __table_args__ = (CheckConstraint("octet_length(digest) = 32", name="digest_is_sha256"),)
+
+    number: Mapped[int] = mapped_column(Integer, Identity(always=True), primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    channel: Mapped[int | None] = mapped_column(SmallInteger, ForeignKey("channels.id"))
+    database: Mapped[int | None] = mapped_column(SmallInteger, ForeignKey("databases.id"))
+    requests_per_second: Mapped[int | None] = mapped_column(Integer)
+    checks_per_day: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class KeyUsageRow(Base):
+    """How many contact points a key has checked on a day (UTC), over all processes."""
+
+    __tablename__ = "key_usage"
+
+    key: Mapped[int] = mapped_column(Integer, ForeignKey("keys.number"), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    checked: Mapped[int] = mapped_column(BigInteger)
+
+
+class AuditRow(Base):
+    """Who changed what, or read in bulk. Never holds a contact point."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    actor: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
