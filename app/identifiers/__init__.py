@@ -1,0 +1,20 @@
+"""Contact points: one normal form each, one keyed digest, one way to show them. Pure.
+
+It promises that the same contact point, however written, has one normal form; that normalising a
+normal form changes nothing; that any text whatever gives a normal form or ``Unusable``, in bounded
+time; and that no ``repr`` and no error shows a contact point unmasked.
+"""
+
+from .digests import DigestKeys, identifier_hmac, plain_sha256
+from .identifier import Identifier, mask, normalise
+from .text import Unusable
+
+__all__ = [
+    "DigestKeys",
+    "Identifier",
+    "Unusable",
+    "identifier_hmac",
+    "mask",
+    "normalise",
+    "plain_sha256",
+]
