@@ -1,4 +1,4 @@
-"""PostgreSQL: pools, transactions, the schema's version. Only this file commits or rolls back.
+"""PostgreSQL: pools and transactions. Only this file commits or rolls back.
 
 Writes have a pool of their own, and a small one: they queue for the head row of the journal, and
 a queue of 32 connections was measured ten times slower at its 99th percentile than one of 6.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import asyncpg
 from fastapi import Depends, Request
-from sqlalchemy import MetaData, SmallInteger, text
+from sqlalchemy import MetaData
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -21,16 +21,13 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase
 
 from app.platform.problems import Problem
 from app.settings import Settings
 
 if TYPE_CHECKING:
     RawConnection = asyncpg.Connection[asyncpg.Record]
-
-SCHEMA = 1
-"""The number of the schema this code was written for; each migration writes the next."""
 
 _AWAY = ("08", "53", "57")
 _BUSY = ("55P03", "40P01", "40001")
@@ -50,15 +47,6 @@ class Base(DeclarativeBase):
     )
 
 
-class SchemaMark(Base):
-    """Which schema this is, and the oldest code that may use it. One row."""
-
-    __tablename__ = "schema_mark"
-
-    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    oldest_code: Mapped[int] = mapped_column(SmallInteger)
-
-
 class Unavailable(Problem):
     """The registry cannot answer now: its database is away or overloaded.
 
@@ -68,10 +56,6 @@ class Unavailable(Problem):
     type = "unavailable"
     title = "The registry cannot answer now"
     status = 503
-
-
-class SchemaUnfit(Exception):  # noqa: N818 - a state of the database, told to the operator
-    """The database's schema cannot serve this code; the message says what to run."""
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -224,28 +208,3 @@ async def _read_session(request: Request) -> AsyncIterator[AsyncSession]:
 # would be answered 201.
 Session = Annotated[AsyncSession, Depends(_write_session, scope="function")]
 ReadSession = Annotated[AsyncSession, Depends(_read_session, scope="function")]
-
-
-async def require_schema(session: AsyncSession) -> None:
-    """Refuse a database whose schema cannot serve this code.
-
-    Raises:
-        SchemaUnfit: it is empty, older than needed, or marked as needing newer code.
-    """
-    known = await session.scalar(text("SELECT to_regclass('schema_mark') IS NOT NULL"))
-    if not known:
-        raise SchemaUnfit(
-            "This database holds no registry. If it is the right one and new: optout migrate --init"
-        )
-    number, oldest = (
-        await session.execute(text("SELECT number, oldest_code FROM schema_mark"))
-    ).one()
-    if number < SCHEMA:
-        raise SchemaUnfit(
-            f"The schema is number {number}, this code needs {SCHEMA}: optout migrate"
-        )
-    if oldest > SCHEMA:
-        raise SchemaUnfit(
-            f"The schema (number {number}) needs code for schema {oldest} or later; this is "
-            f"{SCHEMA}: install the newer release"
-        )

@@ -1,0 +1,66 @@
+"""Which user PostgreSQL runs as: it refuses root.
+
+Root starts it in a user namespace, where it sees itself as ``nobody`` while the kernel still
+sees root: no file changes hands and no folder is opened. Where the machine grants no namespace
+(many containers), it runs as the real ``nobody``, to whom the data folder is lent.
+"""
+
+import os
+import pwd
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .folder import Folder, FolderUnfit
+
+_NAMESPACE = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How a program of PostgreSQL is started: a prefix for its command, options for ``Popen``."""
+
+    prefix: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def account_of(folder: Folder, binaries: Path) -> Account:
+    """Choose the user for the server of a folder; lends the folder to ``nobody`` if it must.
+
+    Raises:
+        FolderUnfit: ``nobody`` cannot reach the folder or the binaries.
+    """
+    if os.geteuid() != 0:
+        return Account()
+    if not folder.is_lent:
+        if _grants_namespaces():
+            return Account(_NAMESPACE)
+        folder.lend()
+    nobody = pwd.getpwnam("nobody")
+    account = Account(
+        options={"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []},
+    )
+    try:
+        subprocess.run(  # noqa: S603 - the server's own binary
+            [binaries / "postgres", "--version"],
+            check=True,
+            capture_output=True,
+            cwd=folder.path,
+            **account.options,
+        )
+    except PermissionError as error:
+        raise FolderUnfit(
+            "PostgreSQL does not run as root, this machine grants no user namespace, and the user "
+            f"nobody reaches not both {folder.path} and {binaries}: run this command as an "
+            "ordinary user, or keep both where every user may look."
+        ) from error
+    return account
+
+
+def _grants_namespaces() -> bool:
+    try:
+        tried = subprocess.run([*_NAMESPACE, "true"], check=False, capture_output=True)  # noqa: S603 - fixed words
+    except FileNotFoundError:
+        return False
+    return tried.returncode == 0
