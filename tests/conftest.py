@@ -1,0 +1,198 @@
+"""What every test can ask for: a real PostgreSQL, a registry in it, the app, clients with keys.
+
+PostgreSQL is started once per run and each test gets a database of its own, a copy of one that
+the migrations made. Another one is used with ``OPTOUT_TEST_DATABASE_URL`` (its user may create
+databases), or other binaries with ``OPTOUT_TEST_PG_BIN`` (the folder of initdb).
+"""
+
+import asyncio
+import base64
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+import app as app_package
+from app.main import create_app
+from app.parties import NewKey, Scope, create_key
+from app.platform.clock import now
+from app.platform.db import Base, Database, parse_url
+from app.platform.embedded import Embedded
+from app.platform.schema import SCHEMA, upgrade
+from app.settings import Settings
+
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""Nobody misses a test's data after a power cut."""
+
+DIGEST_KEYS, SEALING_KEYS = (
+    f"1:{base64.b64encode(bytes([number]) * 32).decode()}" for number in (1, 2)
+)
+
+Caller = Callable[..., Awaitable[httpx.AsyncClient]]
+_numbers = count(1)
+
+
+def pytest_configure() -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in [*os.environ]:
+        if name.startswith("OPTOUT_") and not name.startswith("OPTOUT_TEST_"):
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def postgres_binaries() -> Path | None:
+    """Find the PostgreSQL to test on; None: the wheel's."""
+    given = os.environ.get("OPTOUT_TEST_PG_BIN")
+    return Path(given).resolve() if given else None
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_binaries: Path | None) -> Iterator[URL]:
+    """Start PostgreSQL for the run, or use the one given: the address of a maintenance database."""
+    given = os.environ.get("OPTOUT_TEST_DATABASE_URL")
+    if given:
+        yield parse_url(given)
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="optout-test-") as folder,
+        Embedded(Path(folder), binaries=postgres_binaries, settings=NOT_DURABLE) as embedded,
+    ):
+        yield parse_url(embedded.url())
+
+
+@pytest.fixture(scope="session")
+def template(postgres: URL) -> Iterator[str]:
+    """Make the database that every test's is a copy of, by the migrations: its name."""
+    name = f"optout_test_{os.getpid()}"
+    asyncio.run(execute(postgres, f'CREATE DATABASE "{name}"'))
+    if any((Path(__file__).parents[1] / "migrations" / "versions").glob("*.py")):
+        upgrade(postgres.set(database=name), init=True)
+    else:
+        asyncio.run(_create_all(postgres.set(database=name)))
+    yield name
+    asyncio.run(execute(postgres, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+async def empty_url(postgres: URL) -> AsyncIterator[str]:
+    """Make a database without a schema: its URL."""
+    async with _database(postgres, template="template0") as url:
+        yield url
+
+
+@pytest.fixture
+async def database_url(postgres: URL, template: str) -> AsyncIterator[str]:
+    """Make a database with the schema and nothing in it: its URL, for other processes too."""
+    async with _database(postgres, template=template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """Give the defaults with keys for digests and sealing, and no database."""
+    return Settings(digest_keys=SecretStr(DIGEST_KEYS), sealing_keys=SecretStr(SEALING_KEYS))
+
+
+@pytest.fixture
+async def database(database_url: str, settings: Settings) -> AsyncIterator[Database]:
+    """Open the pools on a fresh registry; ``database.settings`` holds its URL."""
+    settings = settings.model_copy(update={"database_url": SecretStr(database_url)})
+    database = Database.open(database_url, settings)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def app(database: Database) -> AsyncIterator[FastAPI]:
+    """Run the whole app on ``database``, within its lifespan."""
+    app = create_app(database.settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def caller(app: FastAPI, database: Database) -> AsyncIterator[Caller]:
+    """Hold a way to make clients with a key.
+
+    ``await caller("checks", channel="web")`` has one scope and is bound to a channel; without a
+    scope there is no key; ``bound_to`` is the slug of the database whose journal the key follows.
+    """
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            *scopes: Scope, channel: str | None = None, bound_to: str | None = None
+        ) -> httpx.AsyncClient:
+            headers = {}
+            if scopes:
+                async with database.transaction() as session:
+                    new = NewKey(f"test {next(_numbers)}", scopes, channel, bound_to)
+                    key = await create_key(session, new, actor="tests", at=now())
+                headers["Authorization"] = f"Bearer {key.text}"
+            return await stack.enter_async_context(
+                httpx.AsyncClient(
+                    transport=httpx.ASGITransport(app), base_url="http://test", headers=headers
+                )
+            )
+
+        yield make
+
+
+@pytest.fixture
+async def client(caller: Caller) -> httpx.AsyncClient:
+    """Talk to the app without a key."""
+    return await caller()
+
+
+@pytest.fixture
+async def admin(caller: Caller) -> httpx.AsyncClient:
+    """Talk to the app with a key of scope ``admin``."""
+    return await caller("admin")
+
+
+@asynccontextmanager
+async def _database(postgres: URL, *, template: str) -> AsyncIterator[str]:
+    name = f"optout_test_{os.getpid()}_{next(_numbers)}"
+    await execute(postgres, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield postgres.set(database=name).render_as_string(hide_password=False)
+    finally:
+        await execute(postgres, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _create_all(url: URL) -> None:
+    for file in sorted(Path(app_package.__file__ or "").parent.glob("*/tables.py")):
+        name = f"app.{file.parent.name}.tables"
+        spec = importlib.util.spec_from_file_location(name, file)
+        if name not in sys.modules and spec is not None and spec.loader is not None:
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[name])
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
+        await connection.execute(text(f"INSERT INTO schema_mark VALUES ({SCHEMA}, {SCHEMA})"))  # noqa: S608 - a constant
+    await engine.dispose()
+
+
+async def execute(url: URL, statement: str) -> None:
+    """Run one statement outside of transactions."""
+    connection = await asyncpg.connect(
+        url.set(drivername="postgresql").render_as_string(hide_password=False)
+    )
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
