@@ -25,6 +25,7 @@ from .followers import (
 )
 from .propagation import Report, Result, Told, count_concerned, report, who_was_told
 from .verification import Verification, verify
+from .wire import KindWord, MediaWords, MediumWord, ReasonWord, ResultWord
 from .words import ALL_MEDIA, EVERY_MEDIUM, Change, Kind, Lane, Media, Reason, Word
 
 __all__ = [
@@ -40,11 +41,16 @@ __all__ = [
     "Head",
     "JournalForked",
     "Kind",
+    "KindWord",
     "Lane",
     "Media",
+    "MediaWords",
+    "MediumWord",
     "Reason",
+    "ReasonWord",
     "Report",
     "Result",
+    "ResultWord",
     "Scope",
     "Step",
     "Told",

@@ -14,23 +14,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.platform.pages import BadCursor
 from app.platform.problems import Problem
 
 _CURSOR = struct.Struct(">B16sHQ8s")
 _FORMAT = 1
 GENESIS = bytes(32)
 """The hash before the first entry."""
-
-
-class BadCursor(Problem):
-    """The cursor was not made by this registry, or not for this list.
-
-    Begin again without one, or from a snapshot's `Journal-Cursor`.
-    """
-
-    type = "bad-cursor"
-    title = "The cursor cannot be read"
-    status = 422
 
 
 class JournalForked(Problem):
@@ -94,9 +84,9 @@ class Cursor:
                 base64.b64decode(padded, altchars=b"-_", validate=True)
             )
         except (ValueError, binascii.Error, struct.error):
-            raise BadCursor("This is no cursor of a journal.") from None
+            raise BadCursor from None
         if form != _FORMAT:
-            raise BadCursor("This cursor has a form that this release does not know.")
+            raise BadCursor
         return cls(UUID(bytes=journal), generation, position, start)
 
 

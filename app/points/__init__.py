@@ -4,7 +4,9 @@ No plain value is stored, logged or shown from here; whoever needs one unseals i
 an answer takes.
 """
 
+from .access import DefaultRegion, ThePointKeys
 from .points import (
+    OpenedPoint,
     Point,
     PointKeys,
     claim_points,
@@ -12,20 +14,26 @@ from .points import (
     find_point,
     lock_point_ids,
     lock_points,
-    read_values,
+    open_points,
     unseal,
 )
+from .reading import UnusableIdentifier, read_identifier
 from .rotation import rekey_points
 
 __all__ = [
+    "DefaultRegion",
+    "OpenedPoint",
     "Point",
     "PointKeys",
+    "ThePointKeys",
+    "UnusableIdentifier",
     "claim_points",
     "destroy_values",
     "find_point",
     "lock_point_ids",
     "lock_points",
-    "read_values",
+    "open_points",
+    "read_identifier",
     "rekey_points",
     "unseal",
 ]

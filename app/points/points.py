@@ -8,7 +8,7 @@ from typing import Self
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.identifiers import DigestKeys, Identifier
+from app.identifiers import DigestKeys, Identifier, mask
 from app.journal import Kind
 from app.platform.vault import Vault
 from app.settings import Settings
@@ -125,15 +125,32 @@ async def find_point(session: AsyncSession, keys: PointKeys, identifier: Identif
     return None if found is None else int(found)
 
 
-async def read_values(
+@dataclass(frozen=True, slots=True)
+class OpenedPoint:
+    """A contact point with its value unsealed; ``identifier`` is None once it was erased."""
+
+    id: int
+    kind: Kind
+    identifier: Identifier | None
+
+    @property
+    def masked(self) -> str:
+        """Show the contact point where it is not meant to be carried."""
+        return "•••" if self.identifier is None else mask(self.identifier)
+
+
+async def open_points(
     session: AsyncSession, keys: PointKeys, ids: Collection[int]
-) -> dict[int, Identifier | None]:
-    """Unseal contact points by their numbers; None for one that was erased."""
+) -> dict[int, OpenedPoint]:
+    """Unseal contact points by their numbers."""
     rows = await session.execute(
         text("SELECT id, kind, digest, sealed FROM contact_points WHERE id = ANY(:ids)"),
         {"ids": list(ids)},
     )
-    return {row.id: unseal(keys, row.kind, row.digest, row.sealed) for row in rows}
+    return {
+        row.id: OpenedPoint(row.id, Kind(row.kind), unseal(keys, row.kind, row.digest, row.sealed))
+        for row in rows
+    }
 
 
 def unseal(keys: PointKeys, kind: int, digest: bytes, sealed: bytes | None) -> Identifier | None:

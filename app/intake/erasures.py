@@ -1,0 +1,134 @@
+"""Erasures: everybody who was told is told to erase; then the sealed value is destroyed."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.identifiers import Identifier
+from app.journal import Change, Lane, Reason, who_was_told
+from app.platform.refusals import NotFound
+from app.points import PointKeys, destroy_values, lock_point_ids, lock_points
+from app.registry import (
+    Cause,
+    forget_evidence,
+    opt_outs_about,
+    read_states,
+    tell_erased,
+)
+
+from .opt_outs import forget_opt_outs
+from .tables import ErasurePoint, ErasureRow
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A request to be forgotten; ``completed_at`` is None until the values are destroyed."""
+
+    id: UUID
+    recorded_at: datetime
+    completed_at: datetime | None
+    key: int
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """An erasure as taken: which contact points the registry knows, and the last entry written."""
+
+    erasure: Erasure
+    known: frozenset[Identifier]
+    position: int | None
+
+
+async def request_erasure(
+    session: AsyncSession, keys: PointKeys, erasure: Erasure, identifiers: Collection[Identifier]
+) -> Requested:
+    """Tell every database that was told of some contact points to erase them.
+
+    Checks go on blocking. The values are destroyed by ``complete_erasures``.
+    """
+    points = await lock_points(session, keys, identifiers)
+    await session.execute(
+        insert(ErasureRow).values(
+            id=erasure.id,
+            recorded_at=erasure.recorded_at,
+            key=erasure.key,
+            reference=erasure.reference,
+        )
+    )
+    if points:
+        await session.execute(
+            insert(ErasurePoint),
+            [{"erasure": erasure.id, "point": point.id} for point in points.values()],
+        )
+    at = erasure.recorded_at
+    cause = Cause(Change.ERASED, Reason.ERASURE, Lane.LIVE, at, at)
+    states = await tell_erased(session, cause, list(points.values()))
+    position = max((state.position for state in states), default=None)
+    return Requested(erasure, frozenset(points), position)
+
+
+async def find_erasure(session: AsyncSession, erasure: UUID) -> Erasure:
+    """Find a request to be forgotten.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await session.get(ErasureRow, erasure)
+    if row is None:
+        raise NotFound("There is no such erasure.")
+    return _erasure(row)
+
+
+async def open_erasures(session: AsyncSession, *, most: int) -> Sequence[UUID]:
+    """List requests whose values still stand, the oldest first."""
+    rows = await session.execute(
+        select(ErasureRow.id)
+        .where(ErasureRow.completed_at.is_(None))
+        .order_by(ErasureRow.recorded_at)
+        .limit(most)
+    )
+    return rows.scalars().all()
+
+
+async def complete_erasure(
+    session: AsyncSession, erasure: UUID, *, at: datetime, delay: timedelta
+) -> bool:
+    """Destroy what one erasure is about, if every database has acknowledged, or it is too late.
+
+    What is destroyed: the sealed value, and the free text and references to raw evidence of the
+    opt-outs and reinstatements about it. The digest stays, and checks go on blocking.
+
+    Returns:
+        Whether it was destroyed now.
+    """
+    row = await session.get(ErasureRow, erasure, with_for_update={"skip_locked": True})
+    if row is None or row.completed_at is not None:
+        return False
+    found = await session.execute(
+        text("SELECT point FROM erasure_points WHERE erasure = :erasure"), {"erasure": erasure}
+    )
+    points = [point.id for point in await lock_point_ids(session, found.scalars().all())]
+    if at < row.recorded_at + delay and not await _all_told(session, points):
+        return False
+    await destroy_values(session, points, at)
+    await forget_opt_outs(session, await opt_outs_about(session, points))
+    await forget_evidence(session, points)
+    row.completed_at = at
+    await session.flush()
+    return True
+
+
+async def _all_told(session: AsyncSession, points: Collection[int]) -> bool:
+    # The last entry of each, not the erasure's own: an opt-out that came since must be told too.
+    positions = [state.position for state in await read_states(session, points)]
+    told = await who_was_told(session, positions)
+    return all(one.acknowledged_at is not None for one in told)
+
+
+def _erasure(row: ErasureRow) -> Erasure:
+    return Erasure(row.id, row.recorded_at, row.completed_at, row.key, row.reference)

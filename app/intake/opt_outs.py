@@ -1,0 +1,230 @@
+"""Opt-outs: taken with their evidence, found again, voided when they were a mistake."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.journal import Media, Reason
+from app.platform.problems import FieldError, Problem
+from app.platform.refusals import NotFound
+from app.points import lock_point_ids
+from app.registry import State, grounds_laid_by, void_grounds
+
+from .tables import OptOutRow
+
+AHEAD = timedelta(minutes=5)
+"""How far a sender's clock may be ahead of ours."""
+
+
+class ReferenceReused(Problem):
+    """The channel used this reference for another opt-out. Nothing was recorded.
+
+    A reference names one opt-out; give a new one, or send the first request again as it was.
+    """
+
+    type = "reference-reused"
+    title = "The reference belongs to another opt-out"
+    status = 409
+
+
+class InTheFuture(Problem):
+    """The time lies more than five minutes ahead. Nothing was recorded.
+
+    Check the sender's clock and its time zone, or leave the time out to mean now.
+    """
+
+    type = "in-the-future"
+    title = "That time has not come yet"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """An opt-out as it was taken; ``brand`` 0 is every brand."""
+
+    id: UUID
+    recorded_at: datetime
+    occurred_at: datetime
+    channel: int
+    reason: Reason
+    media: Media
+    brand: int
+    key: int
+    recorded_by: str | None = None
+    reference: str | None = None
+    evidence: Mapping[str, Any] | None = None
+    voided_at: datetime | None = None
+
+
+def occurred(said_at: datetime | None, at: datetime, *, pointer: str) -> datetime:
+    """Tell when something occurred: as it was said, else now.
+
+    Raises:
+        InTheFuture: it is said to lie more than five minutes ahead.
+    """
+    if said_at is not None and said_at > at + AHEAD:
+        raise InTheFuture(
+            "The time lies more than 5 minutes ahead of the registry's clock.",
+            errors=[FieldError(pointer, "lies in the future")],
+        )
+    return said_at or at
+
+
+_KEEP = text("""
+INSERT INTO opt_outs (id, recorded_at, occurred_at, channel, reason, media, brand, key,
+                      recorded_by, reference, evidence, request_digest)
+VALUES (:id, :recorded_at, :occurred_at, :channel, :reason, :media, :brand, :key,
+        :recorded_by, :reference, CAST(:evidence AS jsonb), :request_digest)
+ON CONFLICT (channel, reference) WHERE reference IS NOT NULL DO NOTHING
+RETURNING true
+""")
+
+
+async def keep_opt_out(session: AsyncSession, opt_out: OptOut, request_digest: bytes) -> bool:
+    """Keep an opt-out; False if its channel used the reference already."""
+    kept = await session.scalar(
+        _KEEP,
+        {
+            "id": opt_out.id,
+            "recorded_at": opt_out.recorded_at,
+            "occurred_at": opt_out.occurred_at,
+            "channel": opt_out.channel,
+            "reason": opt_out.reason,
+            "media": int(opt_out.media),
+            "brand": opt_out.brand,
+            "key": opt_out.key,
+            "recorded_by": opt_out.recorded_by,
+            "reference": opt_out.reference,
+            "evidence": None if opt_out.evidence is None else json.dumps(dict(opt_out.evidence)),
+            "request_digest": request_digest if opt_out.reference is not None else None,
+        },
+    )
+    return bool(kept)
+
+
+async def first_with_reference(
+    session: AsyncSession, opt_out: OptOut, request_digest: bytes
+) -> OptOut:
+    """Find the opt-out that used a reference before, if it was this very request.
+
+    Raises:
+        ReferenceReused: it was another one.
+    """
+    row = (
+        await session.execute(
+            select(OptOutRow).where(
+                OptOutRow.channel == opt_out.channel, OptOutRow.reference == opt_out.reference
+            )
+        )
+    ).scalar_one()
+    if row.request_digest != request_digest:
+        raise ReferenceReused("This reference belongs to another opt-out of the same channel.")
+    return _opt_out(row)
+
+
+async def find_opt_out(
+    session: AsyncSession, opt_out: UUID, *, channel: int | None, lock: bool = False
+) -> OptOut:
+    """Find an opt-out, if ``channel`` is None or recorded it.
+
+    Raises:
+        NotFound: there is none, or another channel's.
+    """
+    query = select(OptOutRow).where(OptOutRow.id == opt_out)
+    row = (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+    if row is None or channel not in (None, row.channel):
+        raise NotFound("There is no such opt-out.")
+    return _opt_out(row)
+
+
+async def find_opt_outs(session: AsyncSession, opt_outs: Collection[UUID]) -> dict[UUID, OptOut]:
+    """Find some opt-outs by their ids."""
+    rows = await session.execute(select(OptOutRow).where(OptOutRow.id.in_(opt_outs)))
+    return {row.id: _opt_out(row) for row in rows.scalars()}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which opt-outs to list; None filters nothing, ``until`` is excluded."""
+
+    channel: int | None = None
+    reason: Reason | None = None
+    brand: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def list_opt_outs(
+    session: AsyncSession, wanted: Filter, *, before: UUID | None, limit: int
+) -> list[OptOut]:
+    """List opt-outs, the latest first, from the one after ``before``."""
+    conditions = [
+        condition
+        for value, condition in (
+            (wanted.channel, OptOutRow.channel == wanted.channel),
+            (wanted.reason, OptOutRow.reason == wanted.reason),
+            (wanted.brand, OptOutRow.brand == wanted.brand),
+            (wanted.since, OptOutRow.recorded_at >= wanted.since),
+            (wanted.until, OptOutRow.recorded_at < wanted.until),
+            (before, OptOutRow.id < before),
+        )
+        if value is not None
+    ]
+    rows = await session.execute(
+        select(OptOutRow).where(*conditions).order_by(OptOutRow.id.desc()).limit(limit)
+    )
+    return [_opt_out(row) for row in rows.scalars()]
+
+
+async def void(
+    session: AsyncSession, opt_out: OptOut, *, by: str, reason: str, at: datetime
+) -> list[State]:
+    """Void an opt-out that was a mistake; its record stays, its grounds no longer stand.
+
+    Voiding it again changes nothing.
+
+    Returns:
+        The states that changed.
+    """
+    if opt_out.voided_at is not None:
+        return []
+    await session.execute(
+        update(OptOutRow)
+        .where(OptOutRow.id == opt_out.id)
+        .values(voided_at=at, voided_by=by, void_reason=reason)
+    )
+    laid = await grounds_laid_by(session, opt_out.id)
+    points = await lock_point_ids(session, {ground.point for ground in laid})
+    return await void_grounds(session, opt_out.id, points, reason=opt_out.reason, at=at)
+
+
+async def forget_opt_outs(session: AsyncSession, opt_outs: Collection[UUID]) -> None:
+    """Destroy the free text and the references to raw evidence of some opt-outs."""
+    await session.execute(
+        update(OptOutRow)
+        .where(OptOutRow.id.in_(opt_outs))
+        .values(recorded_by=None, reference=None, evidence=None, request_digest=None)
+    )
+
+
+def _opt_out(row: OptOutRow) -> OptOut:
+    return OptOut(
+        row.id,
+        row.recorded_at,
+        row.occurred_at,
+        row.channel,
+        Reason(row.reason),
+        Media(row.media),
+        row.brand,
+        row.key,
+        row.recorded_by,
+        row.reference,
+        row.evidence,
+        row.voided_at,
+    )

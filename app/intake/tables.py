@@ -1,0 +1,84 @@
+"""The tables of what arrived: opt-outs with their evidence, and requests to be erased."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.platform.db import Base
+
+_Instant = TIMESTAMP(timezone=True)
+
+
+class OptOutRow(Base):
+    """One opt-out as it arrived; the contact points stand with its grounds.
+
+    ``reference``, ``recorded_by`` and ``evidence`` are what an erasure destroys here.
+    """
+
+    __tablename__ = "opt_outs"
+    __table_args__ = (
+        Index(
+            "uq_opt_outs_channel_reference",
+            "channel",
+            "reference",
+            unique=True,
+            postgresql_where=text("reference IS NOT NULL"),
+        ),
+        Index("ix_opt_outs_channel_id", "channel", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    recorded_at: Mapped[datetime] = mapped_column(_Instant)
+    occurred_at: Mapped[datetime] = mapped_column(_Instant)
+    voided_at: Mapped[datetime | None] = mapped_column(_Instant)
+    key: Mapped[int] = mapped_column(Integer)
+    channel: Mapped[int] = mapped_column(SmallInteger)
+    brand: Mapped[int] = mapped_column(SmallInteger)
+    media: Mapped[int] = mapped_column(SmallInteger)
+    reason: Mapped[int] = mapped_column(SmallInteger)
+    recorded_by: Mapped[str | None] = mapped_column(Text)
+    reference: Mapped[str | None] = mapped_column(Text)
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    request_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    voided_by: Mapped[str | None] = mapped_column(Text)
+    void_reason: Mapped[str | None] = mapped_column(Text)
+
+
+class ErasureRow(Base):
+    """A request to be forgotten; open until the sealed values are destroyed."""
+
+    __tablename__ = "erasures"
+    __table_args__ = (
+        Index("ix_erasures_open", "recorded_at", postgresql_where=text("completed_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    recorded_at: Mapped[datetime] = mapped_column(_Instant)
+    completed_at: Mapped[datetime | None] = mapped_column(_Instant)
+    key: Mapped[int] = mapped_column(Integer)
+    reference: Mapped[str | None] = mapped_column(Text)
+
+
+class ErasurePoint(Base):
+    """A contact point that an erasure is about."""
+
+    __tablename__ = "erasure_points"
+
+    erasure: Mapped[UUID] = mapped_column(Uuid, ForeignKey("erasures.id"), primary_key=True)
+    point: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("contact_points.id"), primary_key=True
+    )
