@@ -19,10 +19,10 @@ import structlog
 
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable, unavailable_is_503
+from app.platform.merged import Merged
 
 from .caller import Caller, Unauthenticated
 from .keys import digest, write_last_use
-from .merged import Merged
 from .quotas import Quotas
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import ARRAY, SmallInteger, Text, any_, literal, or_, select
 
 from app.platform.db import Database
+from app.platform.merged import Merged
 from app.platform.problems import Problem
 
-from .merged import Merged
 from .slugs import UnknownBrand, UnknownChannel, UnknownDatabase, UnknownParty
 from .tables import BrandRow, ChannelRow, DatabaseRow, PartyRow
 

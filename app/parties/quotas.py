@@ -17,10 +17,10 @@ from sqlalchemy.types import Integer
 
 from app.platform.clock import now
 from app.platform.db import Database
+from app.platform.merged import Merged
 from app.platform.problems import Problem
 
 from .caller import Caller
-from .merged import Merged
 from .tables import KeyUsageRow
 
 

@@ -1,4 +1,7 @@
-"""Questions to PostgreSQL that arrive while one is under way, asked together in the next."""
+"""Questions to PostgreSQL that arrive while one is under way, asked together in the next.
+
+It stands on the ground because keys, slugs and checks are all looked up so.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
