@@ -6,6 +6,7 @@ for ever.
 """
 
 from .access import Access
+from .api import ROUTERS
 from .audit import CLI, AuditEntry, list_audit, note
 from .brands import Brand, change_brand, create_brand, find_brand, list_brands
 from .caller import SCOPES, Caller, Forbidden, Scope, Unauthenticated
@@ -29,7 +30,7 @@ from .databases import (
     register_database,
 )
 from .directory import Directory
-from .doors import TheDirectory, TheQuotas, requires
+from .doors import TheDirectory, TheQuotas, TheVault, requires
 from .keys import IssuedKey, Key, NewKey, create_key, find_key, list_keys, revoke_key
 from .parties import (
     Contract,
@@ -45,6 +46,7 @@ from .slugs import AlreadyExists, UnknownBrand, UnknownChannel, UnknownDatabase,
 
 __all__ = [
     "CLI",
+    "ROUTERS",
     "SCOPES",
     "Access",
     "AlreadyExists",
@@ -69,6 +71,7 @@ __all__ = [
     "Scope",
     "TheDirectory",
     "TheQuotas",
+    "TheVault",
     "Unauthenticated",
     "UnknownBrand",
     "UnknownChannel",

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .audit import note
-from .slugs import find_row, insert_new, rewrite
+from .slugs import find_row, insert_new, list_rows, rewrite
 from .tables import BrandRow
 
 
@@ -47,9 +46,7 @@ async def find_brand(session: AsyncSession, slug: str) -> Brand:
 
 async def list_brands(session: AsyncSession, *, limit: int, after: int = 0) -> Sequence[Brand]:
     """List brands in the order in which they were made, from number ``after``."""
-    rows = await session.scalars(
-        select(BrandRow).where(BrandRow.id > after).order_by(BrandRow.id).limit(limit)
-    )
+    rows = await list_rows(session, BrandRow, limit=limit, after=after)
     return [_brand(row) for row in rows]
 
 

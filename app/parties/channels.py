@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.vault import Vault
@@ -97,7 +97,7 @@ async def list_channels(session: AsyncSession, *, limit: int, after: int = 0) ->
     rows = await session.execute(
         select(ChannelRow, PartyRow.slug)
         .join(PartyRow, PartyRow.id == ChannelRow.party)
-        .where(ChannelRow.id > after)
+        .where(ChannelRow.id > literal(after, BigInteger))
         .order_by(ChannelRow.id)
         .limit(limit)
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import BigInteger, Row, Select, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.refusals import NotFound
@@ -64,7 +64,10 @@ async def list_databases(
 ) -> Sequence[RegisteredDatabase]:
     """List living databases in the order in which they were registered, from number ``after``."""
     rows = await session.execute(
-        _living().where(DatabaseRow.id > after).order_by(DatabaseRow.id).limit(limit)
+        _living()
+        .where(DatabaseRow.id > literal(after, BigInteger))
+        .order_by(DatabaseRow.id)
+        .limit(limit)
     )
     return [_database(row) for row in rows]
 

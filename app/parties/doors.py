@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
 
+from app.platform.vault import Vault
 from app.platform.web import KeyScheme
 
 from .access import Access
@@ -67,8 +68,16 @@ def _directory_of(request: Request) -> Directory:
     return directory
 
 
+def _vault_of(request: Request) -> Vault:
+    vault = request.app.state.vault
+    if not isinstance(vault, Vault):
+        raise TypeError("the app was started without a vault")
+    return vault
+
+
 TheQuotas = Annotated[Quotas, Depends(_quotas_of)]
 TheDirectory = Annotated[Directory, Depends(_directory_of)]
+TheVault = Annotated[Vault, Depends(_vault_of)]
 
 
 def _presented(request: Request) -> str:

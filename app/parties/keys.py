@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.ids import new_id, new_secret
@@ -133,7 +133,10 @@ async def list_keys(
 ) -> Sequence[Key]:
     """List keys, revoked ones too, in the order in which they were made, from number ``after``."""
     rows = await session.execute(
-        _keys(channel, database).where(KeyRow.number > after).order_by(KeyRow.number).limit(limit)
+        _keys(channel, database)
+        .where(KeyRow.number > literal(after, BigInteger))
+        .order_by(KeyRow.number)
+        .limit(limit)
     )
     return [_key(row) for row in rows]
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .audit import note
-from .slugs import UnknownParty, find_row, insert_new, rewrite
+from .slugs import UnknownParty, find_row, insert_new, list_rows, rewrite
 from .tables import PartyRow
 
 
@@ -91,9 +91,7 @@ async def party_number(session: AsyncSession, slug: str) -> int:
 
 async def list_parties(session: AsyncSession, *, limit: int, after: int = 0) -> Sequence[Party]:
     """List parties in the order in which they were made, from number ``after``."""
-    rows = await session.scalars(
-        select(PartyRow).where(PartyRow.id > after).order_by(PartyRow.id).limit(limit)
-    )
+    rows = await list_rows(session, PartyRow, limit=limit, after=after)
     return [_party(row) for row in rows]
 
 

@@ -1,10 +1,10 @@
 """What people name by a slug: made once under that name, or unknown by it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import BigInteger, Select, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -94,6 +94,17 @@ async def find_row(session: AsyncSession, table: type[R], slug: str, *, lock: bo
         noun = table.__tablename__
         raise NotFound(f"Nothing among the {noun} has the slug {slug!r}.")
     return row
+
+
+async def list_rows(
+    session: AsyncSession, table: type[R], *, limit: int, after: int
+) -> Sequence[R]:
+    """List rows in the order in which they were made, from the one after a number."""
+    # A cursor may hold any bigint, and a smallint parameter would not take it.
+    rows = await session.scalars(
+        select(table).where(table.id > literal(after, BigInteger)).order_by(table.id).limit(limit)
+    )
+    return rows.all()
 
 
 def rewrite(row: R, new: Mapping[str, Any], *, unsaid: Collection[str] = ()) -> dict[str, Any]:
