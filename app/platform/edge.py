@@ -64,12 +64,15 @@ def _given_or_new(headers: Iterable[Header]) -> str:
     return str(new_id())
 
 
-def _foreseen(error: Exception) -> Problem:
+def _answer_to(error: Exception, scope: Scope) -> Problem:
+    """Choose what to say of an error that no room has a problem for, and log it."""
     if is_unavailable(error):
+        _log.warning("database unavailable", route=_route(scope), error=type(error).__name__)
         return Unavailable(
             "The database does not answer. Nothing was recorded; contact nobody meanwhile.",
             headers={"Retry-After": "1"},
         )
+    _log.error("request failed", route=_route(scope), exc_info=error)
     return Fault("The registry failed; nothing was recorded. Report the instance.")
 
 
@@ -112,12 +115,11 @@ class Edge:
         try:
             await self.app(scope, receive, send_with_headers)
         except Exception as error:
-            _log.exception("request failed", route=_route(scope))
+            problem = _answer_to(error, scope)
             if status:
                 # Too late for another answer: the server has to break the connection.
                 raise
-            answer = problem_response(_foreseen(error), request_id)
-            await answer(scope, receive, send_with_headers)
+            await problem_response(problem, request_id)(scope, receive, send_with_headers)
         finally:
             _record(scope, status or _CLIENT_WENT, perf_counter() - began)
 
