@@ -1,0 +1,8 @@
+"""Telling the registered databases, signed and in order, until each has acknowledged.
+
+The room owns how a database is reached: its endpoint and signing secrets, the lease under which
+one worker sends to it, the attempts, and what its answers mean. It promises that a database hears
+every journal entry that concerns it at least once and in order, that one dead database costs the
+others nothing, that nothing is sent inside a transaction or past the guard of
+``app.platform.http``, and that only an answer of the database moves its acknowledgement.
+"""
