@@ -41,20 +41,14 @@ def account_of(folder: Folder, binaries: Path) -> Account:
     account = Account(
         options={"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []},
     )
-    try:
-        subprocess.run(  # noqa: S603 - the server's own binary
-            [binaries / "postgres", "--version"],
-            check=True,
-            capture_output=True,
-            cwd=folder.path,
-            **account.options,
-        )
-    except PermissionError as error:
-        raise FolderUnfit(
-            "PostgreSQL does not run as root, this machine grants no user namespace, and the user "
-            f"nobody reaches not both {folder.path} and {binaries}: run this command as an "
-            "ordinary user, or keep both where every user may look."
-        ) from error
+    for needed in (folder.path, binaries / "postgres"):
+        reach = ["test", "-x", str(needed)]
+        if subprocess.run(reach, check=False, cwd="/", **account.options).returncode != 0:  # noqa: S603 - fixed words, our own paths
+            raise FolderUnfit(
+                "PostgreSQL does not run as root, this machine grants no user namespace, and the "
+                f"user nobody does not reach {needed}: run this command as an ordinary user, or "
+                "keep it where every user may go."
+            )
     return account
 
 

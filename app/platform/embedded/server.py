@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from .account import account_of
+from .account import Account, account_of
 from .folder import Folder, FolderUnfit, attempt
 from .keys import Keys, make_keys, read_keys
 
@@ -136,10 +136,6 @@ class Embedded:
                     self._membership = self.folder.open_lock("users")
                     # Waits while a keeper that found nobody left is still stopping.
                     fcntl.flock(self._membership, fcntl.LOCK_SH)
-                if self.folder.is_new:
-                    self._make_database()
-                self.folder.make_sockets()
-                self._start_keeper()
                 self._await_server(deadline)
         except BaseException:
             if not joined:
@@ -174,9 +170,8 @@ class Embedded:
         os.close(lock)
         return False
 
-    def _make_database(self) -> None:
+    def _make_database(self, account: Account) -> None:
         make_keys(self.folder)
-        account = account_of(self.folder, self.binaries)
         fresh = self.folder.path / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
 
@@ -213,20 +208,50 @@ class Embedded:
         )
         fresh.rename(self.folder.data)
 
-    def _start_keeper(self) -> None:
-        lock = self.folder.try_lock("keeper")
-        if lock is None:
-            return
+    def _await_server(self, deadline: float) -> None:
+        """Wait for the server to answer; one keeper may go meanwhile, and is replaced once."""
+        launched = False
+        while True:
+            lock = self.folder.try_lock("keeper")
+            if lock is not None:
+                try:
+                    if launched:
+                        raise self._failure("PostgreSQL did not start")
+                    self._prepare()
+                    self._launch_keeper(lock)
+                    launched = True
+                finally:
+                    os.close(lock)
+            if self._answers():
+                return
+            if time.monotonic() > deadline:
+                raise self._failure(f"PostgreSQL did not answer within {_START_SECONDS} s")
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        question = [
+            *(str(self.binaries / "pg_isready"), "-q", "-h", str(self.folder.sockets)),
+            *("-U", DATABASE, "-d", DATABASE),
+        ]
+        return subprocess.run(question, check=False).returncode == 0  # noqa: S603 - the server's own binary
+
+    def _prepare(self) -> None:
+        account = account_of(self.folder, self.binaries)
+        if self.folder.is_new:
+            self._make_database(account)
+        self.folder.make_sockets()
+        log = self.folder.log
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+
+    def _launch_keeper(self, lock: int) -> None:
         settings = [f"{name}={value}" for name, value in self._settings.items()]
         command = [
             *(sys.executable, "-P", "-m", "app.platform.embedded.keeper"),
             *(str(self.folder.path), str(self.binaries), *settings),
         ]
-        log = self.folder.log
-        if log.exists() and log.stat().st_size > _LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
         try:
-            with log.open("ab") as out:
+            with self.folder.log.open("ab") as out:
                 subprocess.run(  # noqa: S603 - this very interpreter
                     command,
                     check=True,
@@ -238,20 +263,6 @@ class Embedded:
                 )
         except subprocess.CalledProcessError as error:
             raise self._failure("The keeper of PostgreSQL did not start") from error
-        finally:
-            os.close(lock)
-
-    def _await_server(self, deadline: float) -> None:
-        question = [
-            *(str(self.binaries / "pg_isready"), "-q", "-h", str(self.folder.sockets)),
-            *("-U", DATABASE, "-d", DATABASE),
-        ]
-        while subprocess.run(question, check=False).returncode != 0:  # noqa: S603 - the same
-            if not self._keeper_lives():
-                raise self._failure("PostgreSQL did not start")
-            if time.monotonic() > deadline:
-                raise self._failure(f"PostgreSQL did not answer within {_START_SECONDS} s")
-            time.sleep(0.02)
 
     def _failure(self, what: str) -> ServerFailed:
         log = self.folder.log.read_text(encoding="utf-8", errors="replace")
