@@ -5,30 +5,64 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
+from app import checks, intake, parties
+from app.parties import Access, Directory
 from app.platform import logs
 from app.platform.db import Database
+from app.platform.schema import require_schema
+from app.platform.vault import register_keys
 from app.platform.web import Api
+from app.points import PointKeys
 from app.settings import Settings, read_settings
 
-ROUTERS: tuple[APIRouter, ...] = ()
+ROUTERS: tuple[APIRouter, ...] = (*checks.ROUTERS, *intake.ROUTERS, *parties.ROUTERS)
 """The rooms' routers, in the order of the reference."""
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings: Settings = app.state.settings
+async def open_registry(settings: Settings) -> AsyncIterator[tuple[Database, PointKeys]]:
+    """Open the database and the keys, and refuse what does not fit together.
+
+    Raises:
+        ValueError: the address or the keys are not set.
+        SchemaUnfit: the schema cannot serve this code.
+        KeysUnfit: the keys are not those that the data was written with; every look-up would
+            miss, and every check would say allow.
+    """
     if settings.database_url is None:
-        raise RuntimeError("OPTOUT_DATABASE_URL is needed; `optout serve` sets it by itself")
+        raise ValueError("OPTOUT_DATABASE_URL is needed; `optout serve` sets it by itself")
+    keys = PointKeys.from_settings(settings)
     database = Database.open(settings.database_url.get_secret_value(), settings)
-    app.state.database = database
     try:
-        yield
+        async with database.transaction() as session:
+            await require_schema(session)
+            await register_keys(session, "digest", keys.digests.ring)
+            await register_keys(session, "sealing", keys.vault.ring)
+        yield database, keys
     finally:
         await database.close()
 
 
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with open_registry(app.state.settings) as (database, keys):
+        access = Access(database)
+        look_ups = checks.LookUps(database, keys.digests.numbers)
+        app.state.database = database
+        app.state.point_keys = keys
+        app.state.directory = Directory(database)
+        app.state.access = access
+        app.state.look_ups = look_ups
+        await access.start()
+        try:
+            yield
+        finally:
+            await look_ups.stop()
+            await access.stop()
+
+
 def create_app(settings: Settings) -> FastAPI:
-    """Build the app; its lifespan opens the database."""
+    """Build the app; its lifespan opens the registry."""
     return Api(settings, routers=ROUTERS, lifespan=_lifespan)
 
 

@@ -6,3 +6,5 @@ every journal entry that concerns it at least once and in order, that one dead d
 others nothing, that nothing is sent inside a transaction or past the guard of
 ``app.platform.http``, and that only an answer of the database moves its acknowledgement.
 """
+
+from . import tables as tables

@@ -4,6 +4,7 @@ It promises dense positions in commit order, a chain of hashes over them, and cu
 a fork. It is the outbox and the feed at once; nothing else queues a change.
 """
 
+from . import tables as tables
 from .cursors import Cursor, CursorExpired, Head, JournalForked, cursor_at, read_head, resolve
 from .entries import EVERY_BRAND, Draft, Entry, Scope, Window, append, read_window
 from .followers import (

@@ -4,6 +4,7 @@ No plain value is stored, logged or shown from here; whoever needs one unseals i
 an answer takes.
 """
 
+from . import tables as tables
 from .access import DefaultRegion, ThePointKeys
 from .points import (
     OpenedPoint,

@@ -4,6 +4,7 @@ An objection always wins. What is suppressed is the union of the grounds that st
 positive act of the person lifts one, only a named human voids one.
 """
 
+from . import tables as tables
 from .grounds import (
     Ground,
     Laying,

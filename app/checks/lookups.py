@@ -1,0 +1,162 @@
+"""Looking contact points up: many checks at once in one query, none older than its question.
+
+A check takes no session and writes nothing. Those that arrive while a query is under way are
+asked together in the next, so that each sees every opt-out committed before it began.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from app.journal import Media, Reason
+from app.platform.db import Database, Unavailable, unavailable_is_503
+from app.platform.merged import Merged
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+    from app.platform.db import RawConnection
+
+_DEADLINE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """That a medium is suppressed for a brand (0: every brand), by its oldest standing ground."""
+
+    brand: int
+    since: datetime
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands about one digest and medium, as of a journal position."""
+
+    position: int
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMany:
+    """What stands about many, as of one journal position; those without a hit are left out."""
+
+    position: int
+    hits: Mapping["Question", Sequence[Hit]]
+
+
+Question = tuple[bytes, Media]
+"""A contact point's digest, and one medium."""
+
+# One statement, so one snapshot: the position, the hits and the keys in use belong together.
+# A suppression without a ground would be a fault; it blocks all the same, as of its own ``since``.
+_LOOK_UP = """
+SELECT h.position, k.numbers, hit.n, hit.brand, hit.since, hit.reason
+FROM journal_head h
+CROSS JOIN (SELECT array_agg(number) AS numbers FROM key_check WHERE purpose = 'digest') k
+LEFT JOIN (
+    SELECT q.n, s.brand, coalesce(g.occurred_at, s.since) AS since, g.reason
+    FROM unnest($1::bytea[], $2::int2[]) WITH ORDINALITY AS q (digest, medium, n)
+    JOIN contact_points p ON p.digest = q.digest
+    JOIN suppressions s ON s.point = p.id AND s.media & q.medium <> 0
+    LEFT JOIN LATERAL (
+        SELECT g.occurred_at, g.reason FROM grounds g
+        WHERE g.point = p.id AND g.brand = s.brand AND g.voided_at IS NULL
+          AND g.media & ~g.lifted & q.medium <> 0
+        ORDER BY g.occurred_at LIMIT 1
+    ) g ON true
+) hit ON true
+WHERE h.number = 1
+"""
+
+
+class LookUps:
+    """The look-ups of one process: single checks on one connection, batches on another."""
+
+    def __init__(self, database: Database, key_numbers: Collection[int]) -> None:
+        """Take the database and the digest keys that this process has; nothing connects yet."""
+        self._singles = _Line(database, "checks", key_numbers)
+        self._batches = _Line(database, "batches", key_numbers)
+        self._merged: Merged[Question, Found] = Merged(self._look_up)
+        self._one_batch = asyncio.Lock()
+
+    async def one(self, questions: Sequence[Question]) -> list[Found]:
+        """Look up the few digests of one check.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer, or this process lacks a digest key.
+        """
+        waiting = [self._merged.ask(question) for question in questions]
+        found = [await asyncio.shield(answer) for answer in waiting]
+        return [one for one in found if one is not None]
+
+    async def _look_up(self, questions: Sequence[Question]) -> Mapping[Question, Found]:
+        found = await self._singles.look_up(questions)
+        return {
+            question: Found(found.position, tuple(found.hits.get(question, ())))
+            for question in questions
+        }
+
+    async def many(self, questions: Sequence[Question]) -> FoundMany:
+        """Look up the digests of a batch, without holding up single checks.
+
+        Raises:
+            Unavailable: as ``one``.
+        """
+        async with self._one_batch:
+            return await self._batches.look_up(questions)
+
+    async def stop(self) -> None:
+        """Close both connections."""
+        await self._merged.settled()
+        await self._singles.close()
+        await self._batches.close()
+
+
+class _Line:
+    """One connection, made anew when it is lost."""
+
+    def __init__(self, database: Database, name: str, key_numbers: Collection[int]) -> None:
+        self._database = database
+        self._name = name
+        self._key_numbers = frozenset(key_numbers)
+        self._connection: RawConnection | None = None
+
+    async def look_up(self, questions: Sequence[Question]) -> FoundMany:
+        async with unavailable_is_503():
+            rows = await self._ask(questions)
+        lacking = set(rows[0]["numbers"] or ()) - self._key_numbers
+        if lacking:
+            # What was written under a key that is not here would be missed, and allowed.
+            raise Unavailable(f"This process was not given digest key {min(lacking)}.")
+        hits: dict[Question, list[Hit]] = {}
+        for row in rows:
+            if row["n"] is not None:
+                reason = Reason.OBJECTION if row["reason"] is None else Reason(row["reason"])
+                hit = Hit(row["brand"], row["since"], reason)
+                hits.setdefault(questions[row["n"] - 1], []).append(hit)
+        return FoundMany(rows[0]["position"], hits)
+
+    async def _ask(self, questions: Sequence[Question]) -> "list[Record]":
+        arguments = (
+            [digest for digest, _ in questions],
+            [int(medium) for _, medium in questions],
+        )
+        async with asyncio.timeout(_DEADLINE):
+            if self._connection is not None and not self._connection.is_closed():
+                try:
+                    return await self._connection.fetch(_LOOK_UP, *arguments)
+                except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
+                    # It was lost while idle: reading a second time does no harm.
+                    await self.close()
+            self._connection = await self._database.connect(self._name)
+            return await self._connection.fetch(_LOOK_UP, *arguments)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None

@@ -1,0 +1,57 @@
+"""The tables of delivery: where each database is reached, and what was tried."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, SmallInteger, Text, Uuid
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.platform.db import Base
+
+_Instant = TIMESTAMP(timezone=True)
+
+
+class EndpointRow(Base):
+    """How a database is told: pushed to its URL or pulled, in which format, under which secrets.
+
+    Its number is that of the database and of the journal's follower. Secrets are sealed. The
+    retiring secret signs beside the current one until ``retiring_until``.
+    """
+
+    __tablename__ = "endpoints"
+
+    database: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    mode: Mapped[str] = mapped_column(Text)
+    url: Mapped[str | None] = mapped_column(Text)
+    zone: Mapped[str | None] = mapped_column(Text)
+    identifier_format: Mapped[str] = mapped_column(Text)
+    signing_secret: Mapped[bytes] = mapped_column(LargeBinary)
+    retiring_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    retiring_until: Mapped[datetime | None] = mapped_column(_Instant)
+    identifier_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    last_error: Mapped[str | None] = mapped_column(Text)
+    last_error_at: Mapped[datetime | None] = mapped_column(_Instant)
+    last_success_at: Mapped[datetime | None] = mapped_column(_Instant)
+
+
+class AttemptRow(Base):
+    """One request to a database, whatever came of it; kept for OPTOUT_ATTEMPTS_DAYS."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        Index("ix_attempts_database_id", "database", "id"),
+        Index("ix_attempts_at", "at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    at: Mapped[datetime] = mapped_column(_Instant)
+    previous: Mapped[int] = mapped_column(BigInteger)
+    upto: Mapped[int] = mapped_column(BigInteger)
+    entries: Mapped[int] = mapped_column(Integer)
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    database: Mapped[int] = mapped_column(SmallInteger)
+    status: Mapped[int | None] = mapped_column(SmallInteger)
+    error: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)
+    answer: Mapped[str | None] = mapped_column(Text)
