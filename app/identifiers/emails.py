@@ -12,6 +12,8 @@ import idna
 from .text import Unusable, require_plain
 
 _LONGEST = 320
+_LONGEST_DOMAIN = 254
+"""Characters of a name with the root's dot (RFC 1035)."""
 
 _TRIMMED = "".join(filter(str.isspace, map(chr, range(0x3001)))) + (
     "\xad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
@@ -57,6 +59,9 @@ def _to_ascii(domain: str) -> str:
     """Encode each label by IDNA 2008, after the mapping of UTS 46 (width, case, dots)."""
     try:
         mapped = idna.uts46_remap(domain, std3_rules=False, transitional=False)
+        # Encoding is slow and never shortens: what is too long stays, to be refused.
+        if len(mapped) > _LONGEST_DOMAIN:
+            return mapped
         return ".".join(
             label if label.isascii() else idna.alabel(label).decode() for label in mapped.split(".")
         )

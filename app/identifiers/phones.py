@@ -37,6 +37,9 @@ _OVERSEAS = (
 _FICTIONAL = "63998"
 """Reserved by Arcep for works of fiction, in France, inside a range of Mayotte."""
 
+_LONGEST = 100
+"""Characters to parse; libphonenumber's patterns take quadratic time on its own limit, 250."""
+
 _FRANCE = 33
 _LONGEST_EXTENSION = 7
 _PASSES = 4
@@ -57,6 +60,8 @@ def normal_phone(value: str, region: str) -> str:
         return _french(french[2].translate(_SEPARATORS))
     text = " ".join(value.split()).translate(_UNSEEN_OR_DASH)
     require_plain(text)
+    if len(text) > _LONGEST:
+        raise Unusable(f"no phone number: longer than {_LONGEST} characters")
     return _settle(text, region)
 
 
