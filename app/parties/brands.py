@@ -60,8 +60,9 @@ async def change_brand(
     """
     row = await find_row(session, BrandRow, slug, lock=True)
     changed = rewrite(row, new)
-    await session.flush()
-    await note(session, actor, "brand.changed", f"brand:{slug}", at, **changed)
+    if changed:
+        await session.flush()
+        await note(session, actor, "brand.changed", f"brand:{slug}", at, **changed)
     return _brand(row)
 
 

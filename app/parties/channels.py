@@ -129,8 +129,9 @@ async def change_channel(
     if "inbound" in values:
         values |= _inbound_columns(vault, slug, values["inbound"], before=row)
     changed = rewrite(row, values, unsaid={"inbound", "inbound_secret"})
-    await session.flush()
-    await note(session, actor, "channel.changed", f"channel:{slug}", at, **changed)
+    if changed:
+        await session.flush()
+        await note(session, actor, "channel.changed", f"channel:{slug}", at, **changed)
     return await find_channel(session, slug)
 
 

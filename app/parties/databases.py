@@ -86,8 +86,9 @@ async def change_database(
     if "party" in values:
         values["party"] = await party_number(session, values["party"])
     changed = rewrite(row, values)
-    await session.flush()
-    await note(session, actor, "database.changed", f"database:{slug}", at, **changed)
+    if changed:
+        await session.flush()
+        await note(session, actor, "database.changed", f"database:{slug}", at, **changed)
     return await find_database(session, slug)
 
 

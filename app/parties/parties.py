@@ -108,8 +108,9 @@ async def change_party(
     if "contract" in values:
         values |= _contract_columns(values.pop("contract"))
     changed = rewrite(row, values, unsaid={"contact_email"})
-    await session.flush()
-    await note(session, actor, "party.changed", f"party:{slug}", at, **changed)
+    if changed:
+        await session.flush()
+        await note(session, actor, "party.changed", f"party:{slug}", at, **changed)
     return _party(row)
 
 
