@@ -49,6 +49,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         access = Access(database)
         look_ups = checks.LookUps(database, keys.digests.numbers)
         app.state.database = database
+        app.state.vault = keys.vault
         app.state.point_keys = keys
         app.state.directory = Directory(database)
         app.state.access = access

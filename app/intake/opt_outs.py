@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import eq, ge, lt
 from typing import Any
 from uuid import UUID
 
@@ -165,14 +166,14 @@ async def list_opt_outs(
 ) -> list[OptOut]:
     """List opt-outs, the latest first, from the one after ``before``."""
     conditions = [
-        condition
-        for value, condition in (
-            (wanted.channel, OptOutRow.channel == wanted.channel),
-            (wanted.reason, OptOutRow.reason == wanted.reason),
-            (wanted.brand, OptOutRow.brand == wanted.brand),
-            (wanted.since, OptOutRow.recorded_at >= wanted.since),
-            (wanted.until, OptOutRow.recorded_at < wanted.until),
-            (before, OptOutRow.id < before),
+        compare(column, value)
+        for compare, column, value in (
+            (eq, OptOutRow.channel, wanted.channel),
+            (eq, OptOutRow.reason, wanted.reason),
+            (eq, OptOutRow.brand, wanted.brand),
+            (ge, OptOutRow.recorded_at, wanted.since),
+            (lt, OptOutRow.recorded_at, wanted.until),
+            (lt, OptOutRow.id, before),
         )
         if value is not None
     ]

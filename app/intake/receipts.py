@@ -126,7 +126,7 @@ async def read_receipt(
     return Receipt(
         opt_out,
         max(positions),
-        show_states(states, opened.values()),
+        show_states(states, [opened[ground.point] for ground in laid]),
         len(told),
         sum(one.acknowledged_at is not None for one in told),
         replayed,

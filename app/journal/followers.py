@@ -71,7 +71,9 @@ async def follow(
         text("""
             INSERT INTO followers (id, registered_after, scanned, told, acknowledged, pushed,
                                    batch_limit)
-            SELECT :id, position, :after, :after, :after, :pushed, :batch_limit FROM journal_head
+            SELECT CAST(:id AS int2), position, CAST(:after AS int8), CAST(:after AS int8),
+                   CAST(:after AS int8), CAST(:pushed AS bool), CAST(:batch_limit AS int4)
+            FROM journal_head
         """),
         {"id": follower, "after": after, "pushed": pushed, "batch_limit": FIRST_BATCH},
     )
@@ -99,7 +101,8 @@ async def _write_scope(session: AsyncSession, follower: int, scope: Scope) -> No
     await session.execute(
         text("""
             INSERT INTO follower_scopes (follower, generation, kinds, media, brands)
-            SELECT id, generation, :kinds, :media, CAST(:brands AS int2[])
+            SELECT id, generation, CAST(:kinds AS int2), CAST(:media AS int2),
+                   CAST(:brands AS int2[])
             FROM followers WHERE id = :id
         """),
         {
@@ -282,13 +285,15 @@ async def acknowledge(session: AsyncSession, follower: int, position: int, at: d
                 SELECT id, generation, acknowledged FROM followers WHERE id = :id FOR UPDATE
             ), moved AS (
                 UPDATE followers f
-                SET told = greatest(told, :position), scanned = greatest(scanned, :position),
-                    acknowledged = greatest(f.acknowledged, :position),
+                SET told = greatest(told, CAST(:position AS int8)),
+                    scanned = greatest(scanned, CAST(:position AS int8)),
+                    acknowledged = greatest(f.acknowledged, CAST(:position AS int8)),
                     fence = fence + 1, lease_until = NULL
                 FROM old WHERE f.id = old.id
             )
             INSERT INTO acknowledgements (follower, generation, upto, after, at)
-            SELECT id, generation, :position, acknowledged, :at FROM old
+            SELECT id, generation, CAST(:position AS int8), acknowledged, CAST(:at AS timestamptz)
+            FROM old
             WHERE acknowledged < :position
         """),
         {"id": follower, "position": position, "at": at},

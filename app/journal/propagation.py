@@ -110,7 +110,8 @@ async def report(
         text("""
             INSERT INTO outcomes (follower, position, outcome, contacts_cancelled, applied_at,
                                   told_at)
-            SELECT :follower, g.position, g.outcome, g.cancelled, g.applied_at, :at
+            SELECT CAST(:follower AS int2), g.position, g.outcome, g.cancelled, g.applied_at,
+                   CAST(:at AS timestamptz)
             FROM unnest(CAST(:positions AS int8[]), CAST(:outcomes AS int2[]),
                         CAST(:cancelled AS int4[]), CAST(:applied AS timestamptz[]))
                  AS g (position, outcome, cancelled, applied_at)

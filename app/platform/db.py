@@ -128,6 +128,7 @@ class Database:
                 pool_size=size,
                 max_overflow=0,
                 pool_timeout=settings.lock_timeout_seconds,
+                hide_parameters=True,  # an error must not show what was to be stored
                 connect_args={
                     "timeout": 5,
                     "server_settings": _server_settings(settings, f"optout {name}"),

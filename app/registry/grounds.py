@@ -92,8 +92,9 @@ _LAY = """
 , laid AS (
     INSERT INTO grounds (point, position, occurred_at, opt_out, brand, channel, media, lifted,
                          reason, verified)
-    SELECT point, w.position, :occurred_at, :opt_out, w.brand, :channel, :media, l.lifted,
-           :reason, :verified
+    SELECT point, w.position, CAST(:occurred_at AS timestamptz), CAST(:opt_out AS uuid), w.brand,
+           CAST(:channel AS int2), CAST(:media AS int2), l.lifted, CAST(:reason AS int2),
+           CAST(:verified AS bool)
     FROM written w JOIN unnest(CAST(:laid_points AS int8[]), CAST(:laid_lifted AS int2[]))
          AS l (point, lifted) USING (point)
 )"""
@@ -253,9 +254,9 @@ async def grounds_on(session: AsyncSession, point: int, *, most: int) -> list[Gr
 
 
 async def grounds_laid_by(session: AsyncSession, opt_out: UUID) -> list[Ground]:
-    """List what one opt-out laid."""
+    """List what one opt-out laid, in the order of its contact points."""
     rows = await session.execute(
-        text(f"{_GROUND} WHERE opt_out = :opt_out ORDER BY id"), {"opt_out": opt_out}
+        text(f"{_GROUND} WHERE opt_out = :opt_out ORDER BY position"), {"opt_out": opt_out}
     )
     return [_ground(row) for row in rows]
 
