@@ -192,7 +192,7 @@ def test_a_carrier_prefix_that_only_a_second_reading_takes_off_gives_no_second_f
         "1-800-FLOWERS",
         "a@example.com",
         "0" * 101,
-        "1" + "~" * 98 + "1",
+        "06" + "-" * 100 + "39980001",
     ],
 )
 def test_what_is_no_phone_number_is_unusable(written: str) -> None:
