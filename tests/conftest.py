@@ -7,9 +7,7 @@ databases), or other binaries with ``OPTOUT_TEST_PG_BIN`` (the folder of initdb)
 
 import asyncio
 import base64
-import importlib.util
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,18 +19,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import text
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-import app as app_package
 from app.main import create_app
 from app.parties import NewKey, Scope, create_key
 from app.platform.clock import now
-from app.platform.db import Base, Database, parse_url
+from app.platform.db import Database, parse_url
 from app.platform.embedded import Embedded
-from app.platform.schema import SCHEMA, upgrade
+from app.platform.schema import upgrade
 from app.settings import Settings
 
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -79,10 +73,7 @@ def template(postgres: URL) -> Iterator[str]:
     """Make the database that every test's is a copy of, by the migrations: its name."""
     name = f"optout_test_{os.getpid()}"
     asyncio.run(execute(postgres, f'CREATE DATABASE "{name}"'))
-    if any((Path(__file__).parents[1] / "migrations" / "versions").glob("*.py")):
-        upgrade(postgres.set(database=name), init=True)
-    else:
-        asyncio.run(_create_all(postgres.set(database=name)))
+    upgrade(postgres.set(database=name), init=True)
     yield name
     asyncio.run(execute(postgres, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
@@ -171,20 +162,6 @@ async def _database(postgres: URL, *, template: str) -> AsyncIterator[str]:
         yield postgres.set(database=name).render_as_string(hide_password=False)
     finally:
         await execute(postgres, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-async def _create_all(url: URL) -> None:
-    for file in sorted(Path(app_package.__file__ or "").parent.glob("*/tables.py")):
-        name = f"app.{file.parent.name}.tables"
-        spec = importlib.util.spec_from_file_location(name, file)
-        if name not in sys.modules and spec is not None and spec.loader is not None:
-            sys.modules[name] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(sys.modules[name])
-    engine = create_async_engine(url, poolclass=NullPool)
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-        await connection.execute(text(f"INSERT INTO schema_mark VALUES ({SCHEMA}, {SCHEMA})"))  # noqa: S608 - a constant
-    await engine.dispose()
 
 
 async def execute(url: URL, statement: str) -> None:
