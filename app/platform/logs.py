@@ -26,7 +26,7 @@ _CONTACT_POINT = re.compile(
       (?P<kept>                                            # what only looks like a number
           [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}      # a UUID
         | \d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?      # a date
-        | \d{1,3}(?:\.\d{1,3}){3}(?::\d+)?                 # an IPv4 address
+        | \d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)(?::\d+)?        # an IPv4 address
       )
     | (?P<address> [^\s@<>"'(),;:]+ @ [^\s@<>"'(),;:]+ )
     | (?P<number> (?<![\w.]) (?:\+|00)? \d (?:[\ .()/-]{0,2}\d){8,14} (?!\w) )
@@ -111,7 +111,6 @@ def configure(settings: Settings) -> None:
         processors=[*shared, *last, *_renderer(settings)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -130,5 +129,7 @@ def configure(settings: Settings) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    # It writes the whole URL of each request that leaves.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     # The line per request is ``app.platform.edge``'s: uvicorn's own shows paths and queries.
     logging.getLogger("uvicorn.access").disabled = True
