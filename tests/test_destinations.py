@@ -109,6 +109,7 @@ def test_an_address_is_not_made_public_by_its_clothes(address: IPv4Address) -> N
 FORBIDDEN_PUBLIC_URLS = [
     # Scheme and port
     "http://db.example.com/hook",
+    "http://db.example.com:443/hook",
     "ftp://db.example.com/",
     "file:///etc/passwd",
     "gopher://db.example.com/",
@@ -230,7 +231,9 @@ def test_a_forbidden_url_is_refused_at_registration(url: str) -> None:
         ("https://db.example.com:8443/x", "https://db.example.com:8443/x"),
         ("https://db.example.com:9443?x=%2F", "https://db.example.com:9443/?x=%2F"),
         ("https://exämple.com/é", "https://xn--exmple-cua.com/%C3%A9"),
+        ("https://ｄｂ。Ⓔxample.com/", "https://db.example.com/"),
         ("https://8.8.8.8/", "https://8.8.8.8/"),
+        ("https://８.⑧.8。8/", "https://8.8.8.8/"),
         ("https://[2606:4700:0::1111]:8443/", "https://[2606:4700::1111]:8443/"),
         ("https://my_db.example.com/", "https://my_db.example.com/"),
     ],
@@ -272,18 +275,21 @@ def test_the_internal_zone_is_closed_until_networks_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "words"),
     [
-        "https://user:hunter2@db.example.com/",
-        "https://hunter2@127.0.0.1/hunter2",
-        "https://127.0.0.1/hunter2?token=hunter2",
-        "http://db.example.com/hunter2",
-        "https://db.example.com:22/hunter2#hunter2",
+        ("https://user:hunter2@db.example.com/", "user name or a password"),
+        ("https://hunter2@127.0.0.1/hunter2", "user name or a password"),
+        ("https://127.0.0.1/hunter2?token=hunter2", "127.0.0.1 is a private"),
+        ("http://db.example.com/hunter2", "begins with https://"),
+        ("https://db.example.com:22/hunter2#hunter2", "fragment"),
+        ("https://db.example.com:22/hunter2", "Port 22 is refused"),
+        ("https://2130706433/hunter2", "number in disguise"),
     ],
 )
-def test_a_refusal_repeats_no_secret(url: str) -> None:
+def test_a_refusal_says_what_was_wrong_and_repeats_no_secret(url: str, words: str) -> None:
     with pytest.raises(ForbiddenDestination) as refused:
         parse_destination(url, Zone.PUBLIC, SETTINGS)
+    assert words in refused.value.detail
     assert "hunter2" not in refused.value.detail
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.platform.http import (
+    ANSWER_BYTES,
     Outbound,
     Zone,
     parse_destination,
@@ -72,6 +73,17 @@ async def test_one_connection_serves_request_after_request(outbound: Outbound) -
         await outbound.aclose()
         await post(outbound, at(receiver))
         assert receiver.connections == 2
+
+
+async def test_what_may_be_read_is_counted_for_each_answer_anew(outbound: Outbound) -> None:
+    body = b"a" * ANSWER_BYTES
+    async with peer(
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    ) as receiver:
+        for _ in range(6):
+            got = await post(outbound, at(receiver))
+            assert (got.body, got.cut) == (body, False)
+    assert receiver.connections == 1
 
 
 async def test_a_connection_that_has_lived_too_long_is_not_used_again() -> None:
