@@ -20,6 +20,7 @@ from app.parties import (
     Access,
     NewKey,
     NewParty,
+    Scope,
     Unauthenticated,
     create_key,
     create_party,
@@ -67,10 +68,36 @@ async def make(registry: Database, **wanted: Any) -> tuple[UUID, str]:  # noqa: 
     return issued.key.id, issued.text
 
 
+@asynccontextmanager
+async def key_client(
+    app: FastAPI,
+    database: Database,
+    scope: Scope = "parties:read",
+    *,
+    requests_per_second: int | None = None,
+    checks_per_day: int | None = None,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Talk to the app with a key that has limits of its own."""
+    async with database.transaction() as session:
+        new = NewKey(
+            "limited",
+            [scope],
+            requests_per_second=requests_per_second,
+            checks_per_day=checks_per_day,
+        )
+        issued = await create_key(session, new, actor="tests", at=now())
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://test",
+        headers={"Authorization": f"Bearer {issued.text}"},
+    ) as client:
+        yield client
+
+
 async def with_database(database: Database, slug: str) -> None:
     """Register a prospecting database and, if need be, its party."""
     async with database.transaction() as session:
-        if await session.scalar(text("SELECT count(*) FROM parties")) == 0:
+        if await session.scalar(text("SELECT count(*) FROM parties WHERE slug = 'p'")) == 0:
             party = NewParty("p", "P", "department", "FR", "p@example.com", None)
             await create_party(session, party, actor="tests", at=now())
         await register_database(session, slug, name="D", party="p", actor="tests", at=now())

@@ -1,0 +1,221 @@
+"""Every route by every scope, unbound and bound: who is let in, who is not.
+
+A new route needs a line in ``ROUTES`` (or in ``PUBLIC``, for whoever needs no key).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from app.parties import SCOPES, Scope
+from app.platform.db import Database
+from tests.conftest import Caller
+from tests.test_keys import with_database
+from tests.test_parties import CHANNEL, PARTY, made, problem
+
+ROUTES: dict[str, Scope] = {
+    "POST /v1/checks": "checks",
+    "POST /v1/checks/batch": "checks",
+    "POST /v1/opt-outs": "opt-outs:write",
+    "GET /v1/opt-outs": "opt-outs:read",
+    "GET /v1/opt-outs/{id}": "opt-outs:read",
+    "GET /v1/opt-outs/{id}/propagation": "opt-outs:read",
+    "POST /v1/opt-outs/{id}/void": "admin",
+    "POST /v1/suppressions/search": "opt-outs:read",
+    "POST /v1/reinstatements": "reinstatements:write",
+    "POST /v1/erasures": "admin",
+    "GET /v1/erasures/{id}": "admin",
+    "GET /v1/journal": "journal:read",
+    "GET /v1/snapshot": "journal:read",
+    "POST /v1/acknowledgements": "journal:read",
+    "POST /v1/outcomes": "journal:read",
+    "POST /v1/databases": "admin",
+    "GET /v1/databases": "parties:read",
+    "GET /v1/databases/{slug}": "parties:read",
+    "PATCH /v1/databases/{slug}": "parties:write",
+    "DELETE /v1/databases/{slug}": "admin",
+    "POST /v1/databases/{slug}/ping": "parties:write",
+    "POST /v1/databases/{slug}/pause": "parties:write",
+    "POST /v1/databases/{slug}/resume": "parties:write",
+    "POST /v1/databases/{slug}/rotate-secret": "parties:write",
+    "POST /v1/databases/{slug}/replay": "parties:write",
+    "GET /v1/databases/{slug}/attempts": "parties:read",
+    "POST /v1/brands": "parties:write",
+    "GET /v1/brands": "parties:read",
+    "GET /v1/brands/{slug}": "parties:read",
+    "PATCH /v1/brands/{slug}": "parties:write",
+    "POST /v1/parties": "parties:write",
+    "GET /v1/parties": "parties:read",
+    "GET /v1/parties/{slug}": "parties:read",
+    "PATCH /v1/parties/{slug}": "parties:write",
+    "POST /v1/channels": "parties:write",
+    "GET /v1/channels": "parties:read",
+    "GET /v1/channels/{slug}": "parties:read",
+    "PATCH /v1/channels/{slug}": "parties:write",
+    "POST /v1/keys": "admin",
+    "GET /v1/keys": "admin",
+    "GET /v1/keys/{id}": "admin",
+    "DELETE /v1/keys/{id}": "admin",
+    "GET /v1/audit": "evidence:read",
+}
+FOR_DATABASES = {
+    "GET /v1/journal",
+    "GET /v1/snapshot",
+    "POST /v1/acknowledgements",
+    "POST /v1/outcomes",
+}
+"""Routes that only a key bound to a database may use, for the journal is read as one."""
+
+AWAITED = {route for route in ROUTES if "/databases" in route} | FOR_DATABASES
+"""Routes of the contract that are not served yet."""
+
+PUBLIC = {
+    "GET /healthz",
+    "GET /readyz",
+    "GET /openapi.json",
+    "GET /docs",
+    "GET /docs/assets/{name}",
+    "GET /problems/{slug}",
+}
+
+
+class Key(NamedTuple):
+    """One column of the matrix."""
+
+    scope: Scope
+    bound_to: str | None
+    client: httpx.AsyncClient
+
+    def is_let_in(self, route: str) -> bool:
+        """Tell what the contract says."""
+        bound_right = route not in FOR_DATABASES or self.bound_to == "database"
+        return self.scope in (ROUTES[route], "admin") and bound_right
+
+
+@pytest.fixture
+async def keys(caller: Caller, admin: httpx.AsyncClient, database: Database) -> list[Key]:
+    """Make a key for every scope and binding."""
+    await made(admin, "/v1/parties", PARTY)
+    await made(admin, "/v1/channels", CHANNEL)
+    await with_database(database, "d")
+    made_keys = []
+    for scope in SCOPES:
+        made_keys += [
+            Key(scope, None, await caller(scope)),
+            Key(scope, "channel", await caller(scope, channel="mailer")),
+            Key(scope, "database", await caller(scope, bound_to="d")),
+        ]
+    return made_keys
+
+
+def routes_of(app: FastAPI) -> set[str]:
+    """List what the app serves, as ``METHOD /path``."""
+    return {
+        f"{method} {route.path}"
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+    }
+
+
+async def ask(client: httpx.AsyncClient, route: str) -> httpx.Response:
+    """Ask a route for nothing in particular."""
+    method, template = route.split()
+    path = template.replace("{slug}", "none").replace("{id}", str(UUID(int=7)))
+    return await client.request(method, path, json={} if method in ("POST", "PATCH") else None)
+
+
+def test_every_route_stands_in_the_table(app: FastAPI) -> None:
+    assert routes_of(app) - PUBLIC <= set(ROUTES)
+    assert set(ROUTES) - routes_of(app) <= AWAITED
+
+
+def test_the_reference_tells_each_route_s_scope(app: FastAPI) -> None:
+    documented = {
+        f"{method.upper()} {path}": operation["security"]
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
+        if "security" in operation
+    }
+    served = routes_of(app) - PUBLIC
+    assert documented == {route: [{"key": [ROUTES[route]]}] for route in served}
+
+
+async def test_without_a_key_every_route_is_401(app: FastAPI, client: httpx.AsyncClient) -> None:
+    for route in sorted(routes_of(app) - PUBLIC):
+        answer = await ask(client, route)
+        assert (route, answer.status_code) == (route, 401)
+        assert answer.headers["www-authenticate"] == 'Bearer realm="optout"'
+        assert problem(answer) == {
+            "type": "/problems/unauthenticated",
+            "title": "A valid key is needed",
+            "status": 401,
+            "detail": "Send the header Authorization: Bearer <key>.",
+        }
+
+
+async def test_every_cell_of_routes_by_scopes_and_bindings(app: FastAPI, keys: list[Key]) -> None:
+    served = sorted(routes_of(app) - PUBLIC)
+
+    async def wrong(key: Key) -> AsyncIterator[str]:
+        for route in served:
+            answer = await ask(key.client, route)
+            is_let_in = answer.status_code not in (401, 403)
+            if is_let_in != key.is_let_in(route) or answer.status_code >= 500:
+                yield f"{route} by {key.scope}, bound to {key.bound_to}: {answer.status_code}"
+
+    assert [cell for key in keys async for cell in wrong(key)] == []
+
+
+NOBODY_S = "optout_" + "a" * 43
+UNKNOWN = "This key is unknown or revoked."
+NO_BEARER = "The header Authorization must be: Bearer <key>."
+BAD_KEYS = {
+    f"Bearer {NOBODY_S}": UNKNOWN,
+    f"bearer {NOBODY_S}": UNKNOWN,
+    f"Bearer {NOBODY_S}\t{NOBODY_S}": UNKNOWN,
+    "Bearer": UNKNOWN,
+    "Bearer optout_": UNKNOWN,
+    "Bearer optout_" + "\u00e9" * 43: UNKNOWN,
+    "Bearer " + "x" * 8_000: UNKNOWN,
+    "Bearer ' OR 1=1 --": UNKNOWN,
+    "": NO_BEARER,
+    NOBODY_S: NO_BEARER,
+    f"Basic {NOBODY_S}": NO_BEARER,
+    f"Bearer: {NOBODY_S}": NO_BEARER,
+}
+
+
+@pytest.mark.parametrize(("header", "told"), BAD_KEYS.items(), ids=range(len(BAD_KEYS)))
+async def test_a_bad_key_is_401_and_told_so_without_being_repeated(
+    client: httpx.AsyncClient, header: str, told: str
+) -> None:
+    answer = await client.get("/v1/brands", headers={b"Authorization": header.encode()})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="optout", error="invalid_token"'
+    assert problem(answer)["detail"] == told
+
+
+async def test_a_lacking_scope_is_named(caller: Caller) -> None:
+    answer = await (await caller("checks")).get("/v1/brands")
+    assert answer.headers["www-authenticate"] == (
+        'Bearer realm="optout", error="insufficient_scope", scope="parties:read"'
+    )
+    assert problem(answer) == {
+        "type": "/problems/forbidden",
+        "title": "This key may not do that",
+        "status": 403,
+        "detail": "This key lacks the scope parties:read.",
+    }
+
+
+async def test_a_key_opens_whatever_the_case_of_bearer(admin: httpx.AsyncClient) -> None:
+    _, key = admin.headers["Authorization"].split()
+    headers = [{"Authorization": f"{scheme} {key}"} for scheme in ("Bearer", "bearer", "BEARER")]
+    answers = await asyncio.gather(*(admin.get("/v1/brands", headers=one) for one in headers))
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
