@@ -5,6 +5,7 @@ Which refusals an operation may answer follows from what it takes: a key, a body
 ground because it describes the routes of all rooms.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,15 @@ _RETRY_AFTER = {
         "description": "Seconds to wait before asking again",
         "schema": {"type": "string"},
     }
+}
+_LOCATION = {
+    "Location": {"description": "Where it can be read", "schema": {"type": "string"}},
+}
+_REPLAYED = {
+    "Idempotent-Replayed": {
+        "description": "`true` where the answer was given before; secrets are null in it",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
 }
 _PROBLEM = {
     "title": "Problem",
@@ -82,6 +92,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
                 known["content"] = _CONTENT
                 if status in ("429", "503"):
                     known["headers"] = _RETRY_AFTER
+            _document_headers(operation)
             operation["responses"] = dict(sorted(answers.items()))
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
@@ -106,7 +117,26 @@ def _refusals(operation: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "404", "There is no such thing, or the key may not see it"
     if "requestBody" in operation:
         yield "413", "The body is larger than is taken here"
-    if any(parameter["name"] == IDEMPOTENCY_HEADER for parameter in parameters):
+    if _is_done_once(operation):
         yield "409", "The first request with this `Idempotency-Key` is still running"
     if parameters or "requestBody" in operation:
         yield "422", "The request does not have the shape described here"
+
+
+def _document_headers(operation: dict[str, Any]) -> None:
+    for status, answer in operation["responses"].items():
+        if status == "201":
+            answer["headers"] = _LOCATION | answer.get("headers", {})
+        if status.startswith("2") and _is_done_once(operation):
+            answer["headers"] = _REPLAYED | answer.get("headers", {})
+
+
+def _is_done_once(operation: dict[str, Any]) -> bool:
+    return any(
+        parameter["name"] == IDEMPOTENCY_HEADER for parameter in operation.get("parameters", ())
+    )
+
+
+def written(document: dict[str, Any]) -> str:
+    """Write the reference as ``openapi/v1.json`` holds it."""
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"

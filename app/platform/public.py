@@ -33,7 +33,7 @@ _ASSETS = {
     "docs.js": ("docs.js", "text/javascript; charset=utf-8"),
 }
 
-public = APIRouter(tags=["public"])
+public = APIRouter(tags=["public"], generate_unique_id_function=lambda route: route.name)
 
 
 class NotReady(Problem):

@@ -99,9 +99,15 @@ class BatchRoute(StrictRoute):
 def router(prefix: str, tag: str, *, route_class: type[StrictRoute] = StrictRoute) -> APIRouter:
     """Make a room's router; ``prefix`` is the whole path that its routes share (``/v1/brands``).
 
-    Routes that take large bodies stand on a second router with ``route_class=BatchRoute``.
+    Routes that take large bodies stand on a second router with ``route_class=BatchRoute``. A
+    route's function gives it its name in the reference.
     """
-    return APIRouter(prefix=prefix, tags=[tag], route_class=route_class)
+    return APIRouter(
+        prefix=prefix,
+        tags=[tag],
+        route_class=route_class,
+        generate_unique_id_function=lambda route: route.name,
+    )
 
 
 class KeyScheme(SecurityBase):
