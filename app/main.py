@@ -10,6 +10,7 @@ from app.parties import Access, Directory
 from app.platform import logs
 from app.platform.db import Database
 from app.platform.schema import require_schema
+from app.platform.supervision import end_with_supervisor
 from app.platform.vault import register_keys
 from app.platform.web import Api
 from app.points import PointKeys
@@ -68,7 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def serve_app() -> FastAPI:
-    """Set the logs up and build the app from the environment, as uvicorn's factory does."""
+    """Set this process up and build the app from the environment, as uvicorn's factory does."""
+    end_with_supervisor()
     settings = read_settings()
     logs.configure(settings)
     return create_app(settings)
