@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 
 from app.delivery.answers import (
     Acknowledged,
-    Applied,
     Gone,
-    Outcome,
     Retry,
     Rewind,
     Smaller,
@@ -24,6 +22,7 @@ from app.delivery.answers import (
     next_delay,
     read_answer,
 )
+from app.journal import Report, Result
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ALL = Acknowledged(1300)
@@ -124,9 +123,9 @@ def test_outcomes_are_read_with_the_acknowledgement() -> None:
     assert read(200, {"acknowledged_through": 1250, "outcomes": told}) == Acknowledged(
         1250,
         (
-            Outcome(1201, Applied.APPLIED),
-            Outcome(1202, Applied.ALREADY, None, 0),
-            Outcome(1300, Applied.FAILED, datetime(2026, 3, 1, 11, 0, 0, 123456, UTC), 7),
+            Report(1201, Result.APPLIED),
+            Report(1202, Result.ALREADY, None, 0),
+            Report(1300, Result.FAILED, datetime(2026, 3, 1, 11, 0, 0, 123456, UTC), 7),
         ),
     )
 
@@ -138,7 +137,7 @@ def test_of_two_outcomes_about_one_entry_the_later_counts() -> None:
         {"position": 1201, "outcome": "not_found"},
     ]
     assert read(200, {"outcomes": told}) == Acknowledged(
-        1300, (Outcome(1201, Applied.NOT_FOUND), Outcome(1202, Applied.EXEMPT))
+        1300, (Report(1201, Result.NOT_FOUND), Report(1202, Result.EXEMPT))
     )
 
 
@@ -175,7 +174,7 @@ def test_of_two_outcomes_about_one_entry_the_later_counts() -> None:
 )
 def test_an_outcome_that_cannot_be_read_is_dropped_and_the_rest_stands(bad: object) -> None:
     told = [bad, {"position": 1299, "outcome": "applied"}]
-    kept = (Outcome(1299, Applied.APPLIED),)
+    kept = (Report(1299, Result.APPLIED),)
     assert read(200, {"outcomes": told}) == Acknowledged(1300, kept, dropped=1)
 
 

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from random import Random
 from typing import Any
+
+from app.journal import Report, Result
+from app.platform.wire import parse_time
 
 MAX_RETRY_AFTER = timedelta(hours=6)
 _DELAYS = (1, 5, 15, 60, 120, 240, 480, 900)
@@ -21,26 +23,6 @@ _EMAIL_LIKE = re.compile(
     r"[^\s@\"'<>():,;]{1,64}(?:@|%40|\\u0040)[^\s@\"'<>():,;]{1,255}", re.IGNORECASE
 )
 _PHONE_LIKE = re.compile(r"\+?[0-9](?:[ .()/-]{0,2}[0-9]){7,}")
-
-
-class Applied(StrEnum):
-    """What became of one entry in the database that was told."""
-
-    APPLIED = "applied"
-    ALREADY = "already"
-    NOT_FOUND = "not_found"
-    EXEMPT = "exempt"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a database says that it did with the entry at a position."""
-
-    position: int
-    outcome: Applied
-    applied_at: datetime | None = None
-    contacts_cancelled: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +34,7 @@ class Acknowledged:
     """
 
     through: int
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[Report, ...] = ()
     dropped: int = 0
 
 
@@ -207,7 +189,7 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _outcomes(told: object, previous: int, to: int) -> tuple[tuple[Outcome, ...], int]:
+def _outcomes(told: object, previous: int, to: int) -> tuple[tuple[Report, ...], int]:
     """Read outcomes one by one; of two about one position the later counts.
 
     One that cannot be read is dropped, and the acknowledgement stands: what the database did is a
@@ -220,7 +202,7 @@ def _outcomes(told: object, previous: int, to: int) -> tuple[tuple[Outcome, ...]
     return tuple(kept.values()), read.count(None)
 
 
-def _outcome(told: object, previous: int, to: int) -> Outcome | None:
+def _outcome(told: object, previous: int, to: int) -> Report | None:
     if not isinstance(told, Mapping):
         return None
     position, cancelled = told.get("position"), told.get("contacts_cancelled")
@@ -229,23 +211,15 @@ def _outcome(told: object, previous: int, to: int) -> Outcome | None:
     if cancelled is not None and (not _is_integer(cancelled) or not 0 <= cancelled < 2**31):
         return None
     try:
-        applied_at = _instant(told.get("applied_at"))
-        return Outcome(position, Applied(str(told.get("outcome"))), applied_at, cancelled)
-    except (ValueError, OverflowError):
+        applied_at = told.get("applied_at")
+        return Report(
+            position,
+            Result.of(str(told.get("outcome"))),
+            None if applied_at is None else parse_time(applied_at),
+            cancelled,
+        )
+    except (KeyError, ValueError):
         return None
-
-
-_RFC_3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
-
-
-def _instant(value: object) -> datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
-        raise ValueError("no RFC 3339 time with an offset")
-    return datetime.fromisoformat(value.upper()).astimezone(UTC)
 
 
 def _retry_after(value: str, at: datetime) -> timedelta | None:

@@ -42,8 +42,8 @@ class Report:
 
     position: int
     result: Result
-    applied_at: datetime | None
-    contacts_cancelled: int | None
+    applied_at: datetime | None = None
+    contacts_cancelled: int | None = None
 
 
 # A follower is concerned by the entries of its present registration, or by those that it

@@ -21,8 +21,10 @@ class Word(IntEnum):
         """Find the member for a word of the wire.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is none; a word in capitals is none.
         """
+        if word != word.lower():
+            raise KeyError(word)
         return cls[word.upper()]
 
 

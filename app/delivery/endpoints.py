@@ -1,0 +1,190 @@
+"""Endpoints: where a database is reached, in which format, under which secrets."""
+
+import base64
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.platform.problems import Problem
+from app.platform.refusals import NotFound
+from app.platform.vault import Vault
+
+from .signatures import new_signing_secret
+from .tables import EndpointRow
+
+RETIRING = timedelta(hours=24)
+"""How long a rotated secret goes on signing beside the new one."""
+
+Mode = Literal["webhook", "pull"]
+ZoneName = Literal["public", "internal"]
+Format = Literal["plain", "hmac-sha256", "sha256"]
+
+
+class WeakFormat(Problem):
+    """Plain SHA-256 hides nothing, and was not accepted as weak.
+
+    A list of phone numbers hashed so is broken in minutes. Take `hmac-sha256`; if the partner can
+    do nothing else, send `"accept_weak": true` and treat the list as plain.
+    """
+
+    type = "weak-format"
+    title = "This format hides nothing"
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a database is to be told; ``url`` and ``zone`` belong to the mode webhook."""
+
+    mode: Mode
+    identifier_format: Format
+    url: str | None = None
+    zone: ZoneName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How a database is told, with its secrets unsealed; the first signing secret is current."""
+
+    database: int
+    way: Way
+    signing_secrets: tuple[str, ...] = field(repr=False)
+    identifier_key: bytes | None = field(repr=False)
+    last_error: str | None
+    last_error_at: datetime | None
+    last_success_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What is shown once: the signing secret, and the key of hashed identifiers in base64."""
+
+    signing_secret: str = field(repr=False)
+    identifier_key: str | None = field(repr=False)
+
+
+async def create_endpoint(session: AsyncSession, vault: Vault, database: int, way: Way) -> Secrets:
+    """Make a database's endpoint, with new secrets."""
+    secret = new_signing_secret()
+    key = os.urandom(32) if way.identifier_format == "hmac-sha256" else None
+    await session.execute(
+        insert(EndpointRow).values(
+            database=database,
+            mode=way.mode,
+            url=way.url,
+            zone=way.zone,
+            identifier_format=way.identifier_format,
+            signing_secret=_seal(vault, database, secret.encode()),
+            identifier_key=None if key is None else _seal(vault, database, key),
+        )
+    )
+    return Secrets(secret, _shown(key))
+
+
+async def change_endpoint(
+    session: AsyncSession, vault: Vault, database: int, way: Way
+) -> Secrets | None:
+    """Tell a database in another way; a first hashed format brings its key, to be shown once."""
+    row = await _row(session, database, lock=True)
+    row.mode, row.url, row.zone = way.mode, way.url, way.zone
+    row.identifier_format = way.identifier_format
+    issued = None
+    if way.identifier_format == "hmac-sha256" and row.identifier_key is None:
+        key = os.urandom(32)
+        row.identifier_key = _seal(vault, database, key)
+        issued = Secrets("", _shown(key))
+    await session.flush()
+    return issued
+
+
+async def rotate_secret(session: AsyncSession, vault: Vault, database: int, *, at: datetime) -> str:
+    """Make a new signing secret; the present one signs beside it for 24 hours more."""
+    row = await _row(session, database, lock=True)
+    secret = new_signing_secret()
+    row.retiring_secret, row.retiring_until = row.signing_secret, at + RETIRING
+    row.signing_secret = _seal(vault, database, secret.encode())
+    await session.flush()
+    return secret
+
+
+async def find_endpoint(
+    session: AsyncSession, vault: Vault, database: int, *, at: datetime
+) -> Endpoint:
+    """Find how a database is told.
+
+    Raises:
+        NotFound: it was deleted.
+    """
+    return _endpoint(vault, await _row(session, database), at)
+
+
+async def list_endpoints(
+    session: AsyncSession, vault: Vault, *, at: datetime
+) -> dict[int, Endpoint]:
+    """List how all databases are told, by their numbers."""
+    rows = await session.execute(select(EndpointRow))
+    return {row.database: _endpoint(vault, row, at) for row in rows.scalars()}
+
+
+async def delete_endpoint(session: AsyncSession, database: int) -> None:
+    """Destroy an endpoint with its secrets."""
+    await session.execute(delete(EndpointRow).where(EndpointRow.database == database))
+
+
+async def note_result(
+    session: AsyncSession, database: int, *, error: str | None, at: datetime
+) -> None:
+    """Note what came of the last request: an error to show, or None for a success."""
+    values = (
+        {"last_error": error, "last_error_at": at}
+        if error is not None
+        else {"last_error": None, "last_success_at": at}
+    )
+    await session.execute(
+        update(EndpointRow).where(EndpointRow.database == database).values(values)
+    )
+
+
+async def _row(session: AsyncSession, database: int, *, lock: bool = False) -> EndpointRow:
+    query = select(EndpointRow).where(EndpointRow.database == database)
+    row = (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+    if row is None:
+        raise NotFound("There is no such database.")
+    return row
+
+
+def _endpoint(vault: Vault, row: EndpointRow, at: datetime) -> Endpoint:
+    sealed = [row.signing_secret]
+    if row.retiring_secret is not None and row.retiring_until and row.retiring_until > at:
+        sealed.append(row.retiring_secret)
+    key = row.identifier_key
+    return Endpoint(
+        row.database,
+        # The columns hold nothing but what a Way was made of.
+        Way(row.mode, row.identifier_format, row.url, row.zone),  # type: ignore[arg-type]
+        tuple(_unseal(vault, row.database, one).decode() for one in sealed),
+        None if key is None else _unseal(vault, row.database, key),
+        row.last_error,
+        row.last_error_at,
+        row.last_success_at,
+    )
+
+
+def _context(database: int) -> bytes:
+    return b"endpoint %d" % database
+
+
+def _seal(vault: Vault, database: int, secret: bytes) -> bytes:
+    return vault.seal(secret, context=_context(database))
+
+
+def _unseal(vault: Vault, database: int, sealed: bytes) -> bytes:
+    return vault.unseal(sealed, context=_context(database))
+
+
+def _shown(key: bytes | None) -> str | None:
+    return None if key is None else base64.b64encode(key).decode()
