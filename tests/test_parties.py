@@ -32,7 +32,7 @@ CHANNEL = {
 SHOWN_CHANNEL = CHANNEL | {
     "inbound": {"dialect": "sendgrid", "options": {"lists": ["a"]}, "has_secret": True}
 }
-MAKES = {
+MAKES: dict[str, dict[str, Any]] = {
     "/v1/brands": {"slug": "b", "name": "B"},
     "/v1/parties": PARTY,
     "/v1/channels": CHANNEL,

@@ -1,10 +1,11 @@
 """What the routes of this room read and write."""
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from app.platform.pages import PageQuery
 from app.platform.wire import Answer, Flag, Instant, Json, Slug, Whole, WireModel, text
@@ -16,11 +17,14 @@ from .channels import Channel, Inbound, NewChannel, NewInbound
 from .keys import Key, NewKey
 from .parties import Contract, NewParty, Party
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
-def _day(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("a date is needed, as 2026-01-31")  # noqa: TRY004 - pydantic's way to refuse
-    return value
+
+def _day(value: object) -> date:
+    # Left to itself pydantic takes seconds since 1970, and Python takes weeks.
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError("a date is needed, as 2026-01-31")
+    return date.fromisoformat(value)
 
 
 Name = Annotated[str, text(120)]
@@ -165,13 +169,14 @@ class InboundIn(WireModel):
     """
 
     dialect: Slug
-    secret: SecretStr | None = Field(None, min_length=1, max_length=4_096)
+    secret: Annotated[str, text(4_096)] | None = Field(
+        None, repr=False, json_schema_extra={"writeOnly": True}
+    )
     options: dict[Annotated[str, text(64)], Option] = Field(default_factory=dict, max_length=50)
 
     def inbound(self) -> NewInbound:
         """Read it."""
-        secret = None if self.secret is None else self.secret.get_secret_value()
-        return NewInbound(self.dialect, self.options, secret)
+        return NewInbound(self.dialect, self.options, self.secret)
 
 
 class InboundOut(Answer):
