@@ -7,4 +7,8 @@ others nothing, that nothing is sent inside a transaction or past the guard of
 ``app.platform.http``, and that only an answer of the database moves its acknowledgement.
 """
 
-from . import tables as tables
+from . import tables as tables  # noqa: PLC0414 - the tables are known with their room
+from .dispatch import Dispatcher
+from .settling import forget_attempts
+
+__all__ = ["Dispatcher", "forget_attempts"]

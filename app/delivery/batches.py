@@ -38,6 +38,7 @@ class Place:
 class Batch:
     """The entries after ``previous`` up to ``to``, ready to be sent; none: nothing to be sent."""
 
+    journal: UUID
     previous: int
     to: int
     entries: int
@@ -64,8 +65,13 @@ class Batches:
         if task is None:
             task = asyncio.create_task(self._read(place))
             self._reading[place] = task
-            task.add_done_callback(lambda _: self._reading.pop(place, None))
+            task.add_done_callback(lambda done: self._forget(place, done))
         return await asyncio.shield(task)
+
+    def _forget(self, place: Place, done: asyncio.Task[Batch]) -> None:
+        del self._reading[place]
+        if not done.cancelled():
+            done.exception()  # else asyncio complains where nobody waits any more
 
     async def _read(self, place: Place) -> Batch:
         async with self._database.reading() as session:
@@ -83,7 +89,7 @@ class Batches:
             )
         rendered, upto = _cut(documents, window.upto)
         body = _body(head, place.told, upto, rendered, now()) if rendered else b""
-        return Batch(place.told, upto, len(rendered), body)
+        return Batch(head.journal, place.told, upto, len(rendered), body)
 
 
 def _cut(documents: Sequence[dict[str, Any]], upto: int) -> tuple[list[bytes], int]:
@@ -113,12 +119,12 @@ def _body(head: Head, previous: int, to: int, entries: Sequence[bytes], at: date
     )
 
 
-def message_id(journal: UUID, follower: FollowerState, batch: Batch) -> str:
+def message_id(follower: FollowerState, batch: Batch) -> str:
     """Name a cut of the journal for one follower: the same cut, sent again, has the same name.
 
     A replay that was asked for is a new sending: a receiver that drops what it has seen must
     not drop it.
     """
-    cut = f"{journal}/{follower.id}/{follower.generation}/{follower.replays}"
+    cut = f"{batch.journal}/{follower.id}/{follower.generation}/{follower.replays}"
     named = hashlib.blake2b(f"{cut}/{batch.previous}/{batch.to}".encode(), digest_size=16)
     return f"msg_{named.hexdigest()}"

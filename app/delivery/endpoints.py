@@ -2,6 +2,7 @@
 
 import base64
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -56,7 +57,6 @@ class Endpoint:
     identifier_key: bytes | None = field(repr=False)
     last_error: str | None
     last_error_at: datetime | None
-    last_success_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,11 @@ async def find_endpoint(
     return _endpoint(vault, await _row(session, database), at)
 
 
-async def list_endpoints(
-    session: AsyncSession, vault: Vault, *, at: datetime
+async def read_endpoints(
+    session: AsyncSession, vault: Vault, databases: Collection[int], *, at: datetime
 ) -> dict[int, Endpoint]:
-    """List how all databases are told, by their numbers."""
-    rows = await session.execute(select(EndpointRow))
+    """Read how some databases are told, by their numbers; deleted ones are left out."""
+    rows = await session.execute(select(EndpointRow).where(EndpointRow.database.in_(databases)))
     return {row.database: _endpoint(vault, row, at) for row in rows.scalars()}
 
 
@@ -139,13 +139,10 @@ async def note_result(
     session: AsyncSession, database: int, *, error: str | None, at: datetime
 ) -> None:
     """Note what came of the last request: an error to show, or None for a success."""
-    values = (
-        {"last_error": error, "last_error_at": at}
-        if error is not None
-        else {"last_error": None, "last_success_at": at}
-    )
     await session.execute(
-        update(EndpointRow).where(EndpointRow.database == database).values(values)
+        update(EndpointRow)
+        .where(EndpointRow.database == database)
+        .values(last_error=error, last_error_at=None if error is None else at)
     )
 
 
@@ -170,7 +167,6 @@ def _endpoint(vault: Vault, row: EndpointRow, at: datetime) -> Endpoint:
         None if key is None else _unseal(vault, row.database, key),
         row.last_error,
         row.last_error_at,
-        row.last_success_at,
     )
 
 

@@ -32,7 +32,6 @@ class EndpointRow(Base):
     identifier_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     last_error: Mapped[str | None] = mapped_column(Text)
     last_error_at: Mapped[datetime | None] = mapped_column(_Instant)
-    last_success_at: Mapped[datetime | None] = mapped_column(_Instant)
 
 
 class AttemptRow(Base):

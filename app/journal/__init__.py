@@ -4,7 +4,7 @@ It promises dense positions in commit order, a chain of hashes over them, and cu
 a fork. It is the outbox and the feed at once; nothing else queues a change.
 """
 
-from . import tables as tables
+from . import tables as tables  # noqa: PLC0414 - the tables are known with their room
 from .cursors import Cursor, CursorExpired, Head, JournalForked, cursor_at, read_head, resolve
 from .entries import EVERY_BRAND, Draft, Entry, Scope, Window, append, read_window
 from .followers import (
@@ -14,6 +14,7 @@ from .followers import (
     advance,
     claim,
     follow,
+    interrupt,
     pause,
     put_off,
     read_followers,
@@ -25,6 +26,7 @@ from .followers import (
     unfollow,
 )
 from .propagation import Report, Result, Told, count_concerned, report, who_was_told
+from .pulse import Pulse, read_pulse
 from .verification import Verification, verify
 from .wire import KindWord, MediaWords, MediumWord, ReasonWord, ResultWord
 from .words import ALL_MEDIA, EVERY_MEDIUM, Change, Kind, Lane, Media, Reason, Word
@@ -47,6 +49,7 @@ __all__ = [
     "Media",
     "MediaWords",
     "MediumWord",
+    "Pulse",
     "Reason",
     "ReasonWord",
     "Report",
@@ -65,10 +68,12 @@ __all__ = [
     "count_concerned",
     "cursor_at",
     "follow",
+    "interrupt",
     "pause",
     "put_off",
     "read_followers",
     "read_head",
+    "read_pulse",
     "read_window",
     "release",
     "renew",

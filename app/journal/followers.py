@@ -143,6 +143,14 @@ async def pause(session: AsyncSession, follower: int) -> None:
     )
 
 
+async def interrupt(session: AsyncSession, follower: int) -> None:
+    """Take a follower from whoever holds it, so that it is read anew before the next request."""
+    await session.execute(
+        text("UPDATE followers SET fence = fence + 1, lease_until = NULL WHERE id = :id"),
+        {"id": follower},
+    )
+
+
 async def resume(session: AsyncSession, follower: int) -> None:
     """Go on telling a follower, at once, from where it was."""
     await session.execute(
@@ -163,15 +171,23 @@ async def read_followers(
 
 
 async def claim(
-    session: AsyncSession, *, most: int, lease: timedelta, due_by: int
+    session: AsyncSession,
+    *,
+    most: int,
+    lease: timedelta,
+    due_by: int,
+    busy: Collection[int] = (),
 ) -> list[FollowerState]:
-    """Take the leases of pushed followers that nobody holds, are due and behind ``due_by``."""
+    """Take the leases of pushed followers that nobody holds, are due and behind ``due_by``.
+
+    Those that are ``busy`` are left alone.
+    """
     rows = await session.execute(
         text("""
             WITH free AS (
                 SELECT id FROM followers
                 WHERE pushed AND NOT paused AND due_at <= now() AND scanned < :due_by
-                  AND (lease_until IS NULL OR lease_until < now())
+                  AND (lease_until IS NULL OR lease_until < now()) AND id <> ALL(:busy)
                 ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
             ), taken AS (
                 UPDATE followers SET fence = fence + 1, lease_until = now() + :lease
@@ -180,7 +196,7 @@ async def claim(
             SELECT f.*, s.kinds, s.media, s.brands FROM taken f
             JOIN follower_scopes s ON s.follower = f.id AND s.generation = f.generation
         """),
-        {"most": most, "lease": lease, "due_by": due_by},
+        {"most": most, "lease": lease, "due_by": due_by, "busy": list(busy)},
     )
     return [_state(row) for row in rows]
 

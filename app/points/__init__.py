@@ -4,8 +4,9 @@ No plain value is stored, logged or shown from here; whoever needs one unseals i
 an answer takes.
 """
 
-from . import tables as tables
+from . import tables as tables  # noqa: PLC0414 - the tables are known with their room
 from .access import DefaultRegion, ThePointKeys
+from .opening import open_registry
 from .points import (
     OpenedPoint,
     Point,
@@ -34,6 +35,7 @@ __all__ = [
     "lock_point_ids",
     "lock_points",
     "open_points",
+    "open_registry",
     "read_identifier",
     "rekey_points",
     "unseal",

@@ -95,7 +95,6 @@ def upgrade() -> None:
         sa.Column("identifier_key", sa.LargeBinary(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("last_error_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
-        sa.Column("last_success_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("database", name=op.f("pk_endpoints")),
     )
     op.create_table(

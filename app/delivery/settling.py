@@ -1,0 +1,167 @@
+"""Writing down what came of requests: many followers' results in one transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.journal import Report, Step, advance, report
+from app.platform.db import Database
+from app.platform.ids import new_id
+
+from .endpoints import note_result
+from .tables import AttemptRow
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request to a database; ``status`` and ``error`` are None where there was none.
+
+    ``detail`` and ``answer`` hold no contact point; ``duration`` is in seconds.
+    """
+
+    database: int
+    at: datetime
+    previous: int
+    upto: int
+    entries: int
+    duration: float
+    status: int | None = None
+    error: str | None = None
+    detail: str | None = None
+    answer: str | None = None
+    id: UUID = field(default_factory=new_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A step forward of one follower, with the request that led to it, if there was one.
+
+    ``healed`` tells that an error was shown until now.
+    """
+
+    step: Step
+    attempt: Attempt | None = None
+    reports: Sequence[Report] = ()
+    healed: bool = False
+
+
+class Settler:
+    """Commits results as they come, all that wait at the moment in one transaction.
+
+    Two transactions for every batch were measured to cost more than sending it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        """Take the database; nothing is written before there is a result."""
+        self._database = database
+        self._waiting: list[tuple[Result, asyncio.Future[bool]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def settle(self, result: Result) -> bool:
+        """Write a result down; False if its follower's fence was raised meanwhile.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer; nothing was written.
+        """
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((result, done))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return await asyncio.shield(done)
+
+    async def _run(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            try:
+                async with self._database.transaction() as session:
+                    moved = await _write(session, [result for result, _ in waiting])
+            except Exception as error:  # noqa: BLE001 - whoever waits raises it
+                for _, done in waiting:
+                    done.set_exception(error)
+                    done.exception()  # else asyncio complains of those that nobody awaits
+            else:
+                for result, done in waiting:
+                    done.set_result(result.step.follower in moved)
+        self._running = None
+
+
+async def _write(session: AsyncSession, results: Sequence[Result]) -> frozenset[int]:
+    moved = await advance(session, [result.step for result in results])
+    kept = [result for result in results if result.step.follower in moved]
+    await keep_attempts(session, [result.attempt for result in results if result.attempt])
+    for result in kept:
+        if result.healed and result.attempt is not None:
+            await note_result(session, result.step.follower, error=None, at=result.attempt.at)
+        if result.reports:
+            by_position = {one.position: one for one in result.reports}
+            await report(session, result.step.follower, by_position, result.step.at)
+    return moved
+
+
+async def keep_attempts(session: AsyncSession, attempts: Sequence[Attempt]) -> None:
+    """Keep what was tried, for a person to look at."""
+    if not attempts:
+        return
+    await session.execute(
+        insert(AttemptRow),
+        [
+            {
+                "id": one.id,
+                "at": one.at,
+                "database": one.database,
+                "previous": one.previous,
+                "upto": one.upto,
+                "entries": one.entries,
+                "duration_ms": round(one.duration * 1000),
+                "status": one.status,
+                "error": one.error,
+                "detail": one.detail,
+                "answer": one.answer,
+            }
+            for one in attempts
+        ],
+    )
+
+
+async def list_attempts(
+    session: AsyncSession, database: int, *, before: UUID | None, limit: int
+) -> list[Attempt]:
+    """List what was tried with a database, the latest first, from the one after ``before``."""
+    query = select(AttemptRow).where(AttemptRow.database == database)
+    if before is not None:
+        query = query.where(AttemptRow.id < before)
+    rows = await session.execute(query.order_by(AttemptRow.id.desc()).limit(limit))
+    return [
+        Attempt(
+            row.database,
+            row.at,
+            row.previous,
+            row.upto,
+            row.entries,
+            row.duration_ms / 1000,
+            row.status,
+            row.error,
+            row.detail,
+            row.answer,
+            row.id,
+        )
+        for row in rows.scalars()
+    ]
+
+
+async def forget_attempts(session: AsyncSession, *, before: datetime, most: int = 10_000) -> int:
+    """Delete the oldest attempts, at most so many at once; tells how many."""
+    deleted = await session.execute(
+        text("""
+            DELETE FROM attempts WHERE id IN (
+                SELECT id FROM attempts WHERE at < :before ORDER BY at LIMIT :most
+            ) RETURNING id
+        """),
+        {"before": before, "most": most},
+    )
+    return len(deleted.all())

@@ -1,0 +1,99 @@
+"""The worker process: does what is due, and sleeps until the journal moves.
+
+It tells the databases, completes erasures, and forgets what is kept for a time only. Any number of
+workers may run.
+"""
+
+import asyncio
+import contextlib
+import signal
+from datetime import timedelta
+
+import structlog
+
+from app.delivery import Dispatcher, forget_attempts
+from app.intake import complete_erasure, open_erasures
+from app.parties import Directory
+from app.platform import logs
+from app.platform.clock import now
+from app.platform.db import Database, Unavailable
+from app.platform.idempotency import forget_old
+from app.platform.supervision import end_with_supervisor
+from app.points import open_registry
+from app.settings import Settings, read_settings
+
+_ERASURES_EVERY = 1.0
+_FORGET_EVERY = 600.0
+_ERASURES_AT_ONCE = 100
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Work until SIGTERM or SIGINT; requests under way are let end."""
+    settings = read_settings()
+    logs.configure(settings)
+    end_with_supervisor()
+    asyncio.run(_until_signalled(settings))
+
+
+async def _until_signalled(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await work(settings, stopping)
+
+
+async def work(settings: Settings, stopping: asyncio.Event) -> None:
+    """Do what is due until told to stop.
+
+    Raises:
+        ValueError: the database or the keys are not set, or a lease would not outlast a request.
+        SchemaUnfit: the schema cannot serve this code.
+        KeysUnfit: the keys are not those that the data was written with.
+    """
+    async with open_registry(settings) as (database, keys), asyncio.TaskGroup() as tasks:
+        dispatcher = Dispatcher(database, keys, Directory(database))
+        tasks.create_task(dispatcher.run(stopping))
+        tasks.create_task(_complete_erasures(database, stopping))
+        tasks.create_task(_forget(database, stopping))
+
+
+async def _complete_erasures(database: Database, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        try:
+            async with database.reading() as session:
+                waiting = await open_erasures(session, most=_ERASURES_AT_ONCE)
+            for erasure in waiting:
+                async with database.transaction() as session:
+                    delay = database.settings.erasure_delay
+                    if await complete_erasure(session, erasure, at=now(), delay=delay):
+                        log.info("an erasure is complete", erasure=str(erasure))
+        except Unavailable as error:
+            log.warning("erasures wait for the database", reason=error.detail)
+        await _pause(_ERASURES_EVERY, stopping)
+
+
+async def _forget(database: Database, stopping: asyncio.Event) -> None:
+    """Delete delivery attempts and first answers that are past their time, chunk by chunk."""
+    kept = timedelta(days=database.settings.attempts_days)
+    while not stopping.is_set():
+        try:
+            gone = 1
+            while gone and not stopping.is_set():
+                async with database.transaction() as session:
+                    gone = await forget_attempts(session, before=now() - kept)
+                    gone += await forget_old(session, at=now())
+        except Unavailable as error:
+            log.warning("forgetting waits for the database", reason=error.detail)
+        await _pause(_FORGET_EVERY, stopping)
+
+
+async def _pause(seconds: float, stopping: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+
+
+if __name__ == "__main__":
+    main()
