@@ -22,6 +22,7 @@ from app.parties import (
     NewParty,
     Scope,
     Unauthenticated,
+    UnknownDatabase,
     create_key,
     create_party,
     delete_database,
@@ -261,6 +262,21 @@ async def test_a_key_made_while_its_database_is_deleted_does_not_outlive_it(
             assert not deleting.done()
             await session.commit()
     assert await asked(app, issued.text) == 401
+
+
+async def test_no_key_is_made_for_a_database_that_is_being_deleted(database: Database) -> None:
+    await with_database(database, "d1")
+    async with database.transaction() as session, asyncio.TaskGroup() as others:
+        await delete_database(session, "d1", actor="tests", at=now())
+
+        async def create() -> None:
+            with pytest.raises(UnknownDatabase):
+                await make(database, database="d1")
+
+        creating = others.create_task(create())
+        await asyncio.sleep(0.2)
+        assert not creating.done()
+        await session.commit()
 
 
 async def test_a_bound_administrator_neither_sees_nor_makes_looser_keys(

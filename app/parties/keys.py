@@ -194,11 +194,11 @@ async def _bound_channel(session: AsyncSession, slug: str) -> int:
 
 
 async def _bound_database(session: AsyncSession, slug: str) -> int:
-    # The lock makes a deletion at the same moment wait, and then revoke the new key as well.
+    # A deletion under way is waited for and then seen; one that comes later finds the new key.
     number = await session.scalar(
         select(DatabaseRow.id)
         .where(DatabaseRow.slug == slug, DatabaseRow.deleted_at.is_(None))
-        .with_for_update(key_share=True)
+        .with_for_update(read=True, key_share=True)
     )
     if number is None:
         raise UnknownDatabase(f"There is no database {slug!r}.")
