@@ -45,11 +45,13 @@ class Merged(Generic[K, V]):
                 found = await self._look_up(tuple(asked))
             except Exception as error:  # noqa: BLE001 - whoever asked raises it
                 for answer in asked.values():
-                    answer.set_exception(error)
-                    answer.exception()  # else asyncio complains of those that nobody awaits
+                    if not answer.done():
+                        answer.set_exception(error)
+                        answer.exception()  # else asyncio complains of those that nobody awaits
             else:
                 for subject, answer in asked.items():
-                    answer.set_result(found.get(subject))
+                    if not answer.done():
+                        answer.set_result(found.get(subject))
         self._running = None
 
     async def settled(self) -> None:
