@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .cursors import GENESIS, read_head
-from .entries import chain, content_of, read_all
+from .entries import chain, content_of, read_rows
 
 _PAGE = 5_000
 
@@ -30,7 +30,7 @@ async def verify(session: AsyncSession) -> AsyncIterator[Verification]:
     previous, position = GENESIS, 0
     while position < head.position:
         most = min(_PAGE, head.position - position)
-        entries = await read_all(session, after=position, most=most)
+        entries = await read_rows(session, after=position, most=most)
         for entry in entries:
             if entry.position != position + 1:
                 yield _broken(position + 1, "the entry is missing")
