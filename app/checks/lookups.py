@@ -132,7 +132,10 @@ class _Line:
         lacking = set(rows[0]["numbers"] or ()) - self._key_numbers
         if lacking:
             # What was written under a key that is not here would be missed, and allowed.
-            raise Unavailable(f"This process was not given digest key {min(lacking)}.")
+            raise Unavailable(
+                f"This process was not given digest key {min(lacking)}; start it with every key.",
+                headers={"Retry-After": "1"},
+            )
         hits: dict[Question, list[Hit]] = {}
         for row in rows:
             if row["n"] is not None:

@@ -13,7 +13,8 @@ from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import LargeBinary, SmallInteger, Text, select
+from sqlalchemy import LargeBinary, SmallInteger, Text, select, text
+from sqlalchemy import func as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -25,6 +26,8 @@ _NUMBER = struct.Struct(">H")
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _HEAD_BYTES = _NUMBER.size + _NONCE_BYTES
+_REGISTERING = 0x6F70746F75746B65
+"""The advisory lock of whoever makes a key known."""
 
 
 class Unsealable(Exception):  # noqa: N818 - it says what the value is
@@ -135,17 +138,29 @@ async def register_keys(session: AsyncSession, purpose: str, ring: KeyRing) -> N
     """Make every key of a fitting ring known to the database, before anything is written with it.
 
     Two processes that bring different keys under one new number: the second to commit is refused.
+    A new key waits for every transaction that has read which keys there are: what was written
+    without it is committed before anything is written with it.
 
     Raises:
         KeysUnfit: as ``require_keys``; nothing must be committed then.
     """
+    # One process at a time, else two that read the table would wait for each other to lock it.
+    await session.execute(select(sql.pg_advisory_xact_lock(_REGISTERING)))
     await require_keys(session, purpose, ring)
+    if not await _new_to(session, purpose, ring):
+        return
+    await session.execute(text("LOCK TABLE key_check IN ACCESS EXCLUSIVE MODE"))
     rows = [
         {"purpose": purpose, "number": number, "value": check_value(key)}
         for number, key in sorted(ring.keys.items())
     ]
     await session.execute(insert(KeyCheck).values(rows).on_conflict_do_nothing())
     await require_keys(session, purpose, ring)
+
+
+async def _new_to(session: AsyncSession, purpose: str, ring: KeyRing) -> bool:
+    known = await session.scalars(select(KeyCheck.number).where(KeyCheck.purpose == purpose))
+    return not set(ring.numbers).issubset(known)
 
 
 async def keys_lacking(session: AsyncSession, purpose: str, ring: KeyRing) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Finding contact points by digest, keeping them sealed, destroying what is sealed."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import DigestKeys, Identifier, mask
 from app.journal import Kind
-from app.platform.vault import Vault
+from app.platform.db import Unavailable
+from app.platform.vault import Vault, keys_lacking
 from app.settings import Settings
 
 
@@ -36,6 +37,19 @@ class PointKeys:
             Vault.parse(settings.sealing_keys.get_secret_value()),
         )
 
+    def require(self, numbers: Iterable[int]) -> None:
+        """Refuse to go on without one of the digest keys that the database was written with.
+
+        Raises:
+            Unavailable: what stands under the lacking key would be missed.
+        """
+        lacking = set(numbers).difference(self.digests.numbers)
+        if lacking:
+            raise Unavailable(
+                f"This process was not given digest key {min(lacking)}; start it with every key.",
+                headers={"Retry-After": "1"},
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -54,54 +68,57 @@ async def claim_points(
     They are locked in the order of their digests, so that two requests about the same people
     cannot wait for each other. A point that was erased is sealed anew: its owner is back, and the
     databases must be told again.
+
+    Raises:
+        Unavailable: this process lacks a digest key, and would make a second row of a person.
     """
-    wanted = {keys.digests.digest(one): one for one in identifiers}
-    if len(keys.digests.numbers) > 1:
-        await _redigest(session, keys, wanted.values())
-    ordered = sorted(wanted, key=lambda numbered: numbered[1])
-    rows = await session.execute(
-        text("""
-            INSERT INTO contact_points (digest, key_number, kind, sealed)
-            SELECT digest, key_number, kind, sealed
-            FROM unnest(CAST(:digests AS bytea[]), CAST(:numbers AS int2[]),
-                        CAST(:kinds AS int2[]), CAST(:sealed AS bytea[]))
-                 AS g (digest, key_number, kind, sealed)
-            ORDER BY digest
-            ON CONFLICT (digest) DO UPDATE
-            SET sealed = coalesce(contact_points.sealed, excluded.sealed), erased_at = NULL
-            RETURNING id, digest
-        """),
-        {
-            "digests": [digest for _, digest in ordered],
-            "numbers": [number for number, _ in ordered],
-            "kinds": [wanted[one].kind for one in ordered],
-            "sealed": [_seal(keys.vault, wanted[one], one[1]) for one in ordered],
-        },
-    )
-    by_digest = {digest: identifier for (_, digest), identifier in wanted.items()}
-    return {
-        by_digest[row.digest]: Point(row.id, by_digest[row.digest].kind, row.digest) for row in rows
-    }
+    wanted = {keys.digests.digest(one)[1]: one for one in identifiers}
+    await bring_current(session, keys, wanted.values())
+    ordered = sorted(wanted)
+    rows = (
+        await session.execute(
+            text("""
+                INSERT INTO contact_points (digest, key_number, kind, sealed)
+                SELECT digest, :number, kind, sealed
+                FROM unnest(CAST(:digests AS bytea[]), CAST(:kinds AS int2[]),
+                            CAST(:sealed AS bytea[])) AS g (digest, kind, sealed)
+                ORDER BY digest
+                ON CONFLICT (digest) DO UPDATE
+                SET sealed = coalesce(contact_points.sealed, excluded.sealed), erased_at = NULL
+                RETURNING id, digest,
+                    (SELECT array_agg(number) FROM key_check WHERE purpose = 'digest') AS numbers
+            """),
+            {
+                "number": keys.digests.current,
+                "digests": ordered,
+                "kinds": [wanted[digest].kind for digest in ordered],
+                "sealed": [_seal(keys.vault, wanted[digest], digest) for digest in ordered],
+            },
+        )
+    ).all()
+    keys.require(rows[0].numbers or ())
+    return {wanted[row.digest]: Point(row.id, wanted[row.digest].kind, row.digest) for row in rows}
 
 
 async def lock_points(
     session: AsyncSession, keys: PointKeys, identifiers: Iterable[Identifier]
 ) -> dict[Identifier, Point]:
-    """Find contact points that are there and lock them until the commit, making none."""
-    wanted = list(identifiers)
-    if len(keys.digests.numbers) > 1:
-        await _redigest(session, keys, wanted)
-    by_digest = {keys.digests.digest(one)[1]: one for one in wanted}
+    """Find contact points that are there and lock them until the commit, making none.
+
+    Raises:
+        Unavailable: this process lacks a digest key, and would miss what is there.
+    """
+    wanted = {keys.digests.digest(one)[1]: one for one in identifiers}
+    await bring_current(session, keys, wanted.values())
     rows = await session.execute(
         text("""
             SELECT id, digest FROM contact_points WHERE digest = ANY(:digests)
             ORDER BY digest FOR UPDATE
         """),
-        {"digests": list(by_digest)},
+        {"digests": list(wanted)},
     )
-    return {
-        by_digest[row.digest]: Point(row.id, by_digest[row.digest].kind, row.digest) for row in rows
-    }
+    await _require_every_key(session, keys)
+    return {wanted[row.digest]: Point(row.id, wanted[row.digest].kind, row.digest) for row in rows}
 
 
 async def lock_point_ids(session: AsyncSession, ids: Collection[int]) -> list[Point]:
@@ -117,11 +134,16 @@ async def lock_point_ids(session: AsyncSession, ids: Collection[int]) -> list[Po
 
 
 async def find_point(session: AsyncSession, keys: PointKeys, identifier: Identifier) -> int | None:
-    """Look a contact point up under every live key; None if the registry never heard of it."""
+    """Look a contact point up under every live key; None if the registry never heard of it.
+
+    Raises:
+        Unavailable: this process lacks a digest key, and would miss what is there.
+    """
     found = await session.scalar(
         text("SELECT id FROM contact_points WHERE digest = ANY(:digests)"),
         {"digests": list(keys.digests.digests(identifier))},
     )
+    await _require_every_key(session, keys)
     return None if found is None else int(found)
 
 
@@ -153,6 +175,26 @@ async def open_points(
     }
 
 
+async def erased_points(
+    session: AsyncSession, *, chunk: int = 5_000
+) -> AsyncIterator[list[OpenedPoint]]:
+    """List the contact points whose values were destroyed, a chunk at a time."""
+    after = 0
+    while True:
+        rows = await session.execute(
+            text("""
+                SELECT id, kind FROM contact_points WHERE sealed IS NULL AND id > :after
+                ORDER BY id LIMIT :chunk
+            """),
+            {"after": after, "chunk": chunk},
+        )
+        points = [OpenedPoint(row.id, Kind(row.kind), None) for row in rows]
+        if not points:
+            return
+        yield points
+        after = points[-1].id
+
+
 def unseal(keys: PointKeys, kind: int, digest: bytes, sealed: bytes | None) -> Identifier | None:
     """Read a row's sealed value; None if it was destroyed."""
     if sealed is None:
@@ -176,24 +218,60 @@ def _seal(vault: Vault, identifier: Identifier, digest: bytes) -> bytes:
     return vault.seal(identifier.value.encode(), context=digest)
 
 
-async def _redigest(
-    session: AsyncSession, keys: PointKeys, identifiers: Iterable[Identifier]
+async def bring_current(
+    session: AsyncSession,
+    keys: PointKeys,
+    identifiers: Iterable[Identifier],
+    *,
+    reseal: bool = False,
 ) -> None:
-    """Bring points that stand under an older key to the current one, since their value is here."""
-    for identifier in sorted(identifiers, key=keys.digests.digest):
-        number, digest = keys.digests.digest(identifier)
-        older = [one for one in keys.digests.digests(identifier) if one != digest]
-        await session.execute(
-            text("""
-                UPDATE contact_points SET digest = :digest, key_number = :number,
-                    sealed = CASE WHEN sealed IS NOT NULL THEN :sealed END
-                WHERE digest = ANY(:older)
-                  AND NOT EXISTS (SELECT FROM contact_points WHERE digest = :digest)
-            """),
-            {
-                "digest": digest,
-                "number": number,
-                "older": older,
-                "sealed": _seal(keys.vault, identifier, digest),
-            },
+    """Bring contact points that stand under another live key to the current one.
+
+    With ``reseal`` those that stand under the current one are sealed anew too.
+
+    While there is more than one key, processes may differ in which is the current one. Each holds
+    a lock on the person, named by the key with the lowest number, until it commits: else two of
+    them would make two rows of one person, whose versions would contradict each other.
+    """
+    if len(keys.digests.numbers) == 1 and not reseal:
+        return
+    locks, others = set(), {}
+    for identifier in identifiers:
+        digests = dict(zip(keys.digests.numbers, keys.digests.digests(identifier), strict=True))
+        locks.add(int.from_bytes(digests[min(digests)][:8], signed=True))
+        _, current = keys.digests.digest(identifier)
+        sealed = _seal(keys.vault, identifier, current)
+        others.update(
+            {one: (current, sealed) for one in digests.values() if reseal or one != current}
         )
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(one) FROM unnest(CAST(:locks AS int8[])) AS one"),
+        {"locks": sorted(locks)},
+    )
+    await session.execute(
+        text("""
+            WITH found AS (
+                SELECT id, digest FROM contact_points WHERE digest = ANY(:others)
+                ORDER BY digest FOR UPDATE
+            )
+            UPDATE contact_points p
+            SET digest = g.digest, key_number = :number,
+                sealed = CASE WHEN p.sealed IS NOT NULL THEN g.sealed END
+            FROM found JOIN unnest(CAST(:others AS bytea[]), CAST(:digests AS bytea[]),
+                                   CAST(:sealed AS bytea[])) AS g (other, digest, sealed)
+                 ON g.other = found.digest
+            WHERE p.id = found.id
+        """),
+        {
+            "others": list(others),
+            "digests": [digest for digest, _ in others.values()],
+            "sealed": [sealed for _, sealed in others.values()],
+            "number": keys.digests.current,
+        },
+    )
+
+
+async def _require_every_key(session: AsyncSession, keys: PointKeys) -> None:
+    # Asked after the look-up, and held until the commit: see platform.vault.register_keys.
+    lacking = await keys_lacking(session, "digest", keys.digests.ring)
+    keys.require((*keys.digests.numbers, *lacking))

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from .points import PointKeys, unseal
+from .points import PointKeys, bring_current, unseal
 
 _CHUNK = 1_000
 
@@ -19,27 +19,12 @@ async def rekey_points(session: AsyncSession, keys: PointKeys, *, after: int) ->
     rows = (
         await session.execute(
             text("""
-                SELECT id, kind, digest, key_number, sealed FROM contact_points
-                WHERE id > :after ORDER BY id LIMIT :most FOR UPDATE
+                SELECT id, kind, digest, sealed FROM contact_points
+                WHERE id > :after ORDER BY id LIMIT :most
             """),
             {"after": after, "most": _CHUNK},
         )
     ).all()
-    for row in rows:
-        identifier = unseal(keys, row.kind, row.digest, row.sealed)
-        if identifier is None:
-            continue
-        number, digest = keys.digests.digest(identifier)
-        await session.execute(
-            text("""
-                UPDATE contact_points SET digest = :digest, key_number = :number, sealed = :sealed
-                WHERE id = :id
-            """),
-            {
-                "id": row.id,
-                "digest": digest,
-                "number": number,
-                "sealed": keys.vault.seal(identifier.value.encode(), context=digest),
-            },
-        )
+    opened = [unseal(keys, row.kind, row.digest, row.sealed) for row in rows]
+    await bring_current(session, keys, [one for one in opened if one is not None], reseal=True)
     return rows[-1].id if rows else None
