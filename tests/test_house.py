@@ -62,6 +62,8 @@ def test_rooms_use_each_others_front_door_only(file: Path) -> None:
         f"{file}:{line} imports {name}; inside a room imports are relative"
         for line, name in imported(tree(file))
         if f"{name}.".startswith(f"app.{room}.") and room not in GROUND
+        # That file is run, and has no place to be relative to.
+        if file.name != "__main__.py"
     ]
     assert past_the_door + by_the_street == []
 

@@ -121,6 +121,41 @@ async def test_the_process_lives_without_a_database(web: httpx.AsyncClient) -> N
     assert (await web.get("/healthz")).json() == {"status": "ok"}
 
 
+async def test_a_process_is_ready_where_the_schema_fits(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_a_process_on_an_empty_database_is_not_ready_and_says_what_to_run(
+    empty_url: str,
+) -> None:
+    api = Api(SMALL, routers=[])
+    api.state.database = Database.open(empty_url, SMALL)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(api), base_url="http://test"
+    ) as client:
+        answer = await client.get("/readyz")
+    await api.state.database.close()
+    assert answer.status_code == 503
+    document = shown(answer)
+    assert document["type"] == "/problems/not-ready"
+    assert "optout migrate --init" in document["detail"]
+
+
+async def test_a_process_without_its_database_lives_and_is_not_ready() -> None:
+    api = Api(SMALL, routers=[])
+    api.state.database = Database.open("postgresql://nobody@127.0.0.1:1/nowhere", SMALL)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(api), base_url="http://test"
+    ) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        answer = await client.get("/readyz")
+    await api.state.database.close()
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert shown(answer)["type"] == "/problems/unavailable"
+
+
 async def test_the_reference_loads_nothing_from_elsewhere(web: httpx.AsyncClient) -> None:
     page = await web.get("/docs")
     assert page.headers["content-security-policy"] == DOCS_POLICY
