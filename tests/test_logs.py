@@ -3,8 +3,12 @@
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -124,3 +128,26 @@ async def test_metrics_count_by_template_on_an_address_of_their_own() -> None:
 def test_no_address_means_no_metrics() -> None:
     with serving("") as port:
         assert port is None
+
+
+PROGRAM = """
+import sys, urllib.request
+from app.platform.metrics import count_request, serving
+count_request("GET", "/v1/cups", 200, 0.01)
+with serving("127.0.0.1:0") as port:
+    print(urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode())
+"""
+
+
+def test_several_processes_share_their_figures(tmp_path: Path) -> None:
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for count in (1, 2):
+        written = subprocess.run(  # noqa: S603 - this Python, with the program above
+            [sys.executable, "-c", PROGRAM],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        line = 'optout_http_requests_total{method="GET",route="/v1/cups",status="200"}'
+        assert f"{line} {count}.0" in written
