@@ -5,15 +5,20 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from app import checks, intake, parties
+from app import checks, delivery, intake, parties
 from app.parties import Access, Directory
 from app.platform import logs
-from app.platform.supervision import end_with_supervisor
+from app.platform.supervision import end_with_supervisor, on_the_way_out
 from app.platform.web import Api
 from app.points import open_registry
 from app.settings import Settings, read_settings
 
-ROUTERS: tuple[APIRouter, ...] = (*checks.ROUTERS, *intake.ROUTERS, *parties.ROUTERS)
+ROUTERS: tuple[APIRouter, ...] = (
+    *checks.ROUTERS,
+    *intake.ROUTERS,
+    *delivery.ROUTERS,
+    *parties.ROUTERS,
+)
 """The rooms' routers, in the order of the reference."""
 
 
@@ -28,9 +33,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.directory = Directory(database)
         app.state.access = access
         app.state.look_ups = look_ups
+        app.state.head_watch = delivery.HeadWatch(database)
         await access.start()
         try:
-            yield
+            with on_the_way_out(app.state.head_watch.end):
+                yield
         finally:
             await look_ups.stop()
             await access.stop()

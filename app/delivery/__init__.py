@@ -7,8 +7,13 @@ others nothing, that nothing is sent inside a transaction or past the guard of
 ``app.platform.http``, and that only an answer of the database moves its acknowledgement.
 """
 
-from . import tables as tables  # noqa: PLC0414 - the tables are known with their room
+from . import tables as tables
+from .api import databases
 from .dispatch import Dispatcher
+from .feed import HeadWatch
+from .journal_api import acknowledgements, journal, outcomes, snapshot
 from .settling import forget_attempts
 
-__all__ = ["Dispatcher", "forget_attempts"]
+ROUTERS = (databases, journal, snapshot, acknowledgements, outcomes)
+
+__all__ = ["ROUTERS", "Dispatcher", "HeadWatch", "forget_attempts"]

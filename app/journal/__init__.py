@@ -4,9 +4,18 @@ It promises dense positions in commit order, a chain of hashes over them, and cu
 a fork. It is the outbox and the feed at once; nothing else queues a change.
 """
 
-from . import tables as tables  # noqa: PLC0414 - the tables are known with their room
+from . import tables as tables
 from .cursors import Cursor, CursorExpired, Head, JournalForked, cursor_at, read_head, resolve
-from .entries import EVERY_BRAND, Draft, Entry, Scope, Window, append, read_window
+from .entries import (
+    EVERY_BRAND,
+    Draft,
+    Entry,
+    Scope,
+    Window,
+    append,
+    read_window,
+    recorded_at,
+)
 from .followers import (
     FollowerState,
     Step,
@@ -75,6 +84,7 @@ __all__ = [
     "read_head",
     "read_pulse",
     "read_window",
+    "recorded_at",
     "release",
     "renew",
     "report",

@@ -85,18 +85,27 @@ async def who_was_told(session: AsyncSession, positions: Collection[int]) -> lis
 
 
 async def count_concerned(
-    session: AsyncSession, *, kinds: Collection[Kind], media: Media, brand: int
+    session: AsyncSession, touched: Collection[tuple[Kind, Media]], *, brand: int
 ) -> int:
-    """Count the followers that an entry written now would concern."""
+    """Count the followers that entries about a brand would concern, were they written now.
+
+    ``touched`` holds for each entry its kind and the media that it touches.
+    """
     return int(
         await session.scalar(
             text("""
                 SELECT count(*) FROM followers f
                 JOIN follower_scopes s ON s.follower = f.id AND s.generation = f.generation
-                WHERE s.media & :media <> 0 AND s.kinds & :kinds <> 0
-                  AND (:brand = 0 OR s.brands IS NULL OR :brand = ANY(s.brands))
+                WHERE (:brand = 0 OR s.brands IS NULL OR :brand = ANY(s.brands)) AND EXISTS (
+                    SELECT FROM unnest(CAST(:kinds AS int2[]), CAST(:medias AS int2[]))
+                        AS e (kind, media)
+                    WHERE e.media & s.media <> 0 AND (1 << e.kind) & s.kinds <> 0)
             """),
-            {"kinds": sum(1 << kind for kind in kinds), "media": int(media), "brand": brand},
+            {
+                "kinds": [kind for kind, _ in touched],
+                "medias": [int(media) for _, media in touched],
+                "brand": brand,
+            },
         )
         or 0
     )

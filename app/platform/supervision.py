@@ -4,10 +4,16 @@
 database. It stands on the ground because web processes and the worker both need it.
 """
 
+import asyncio
 import ctypes
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _VARIABLE = "OPTOUT_SUPERVISOR"
@@ -30,3 +36,30 @@ def end_with_supervisor() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != supervisor:
         sys.exit("The process that started this one has ended.")
+
+
+@contextmanager
+def on_the_way_out(call: Callable[[], None]) -> Iterator[None]:
+    """Within the block, call something in the event loop at the first sign that the process ends.
+
+    A server waits for requests under way, long polls too, before it tells its own lifespan. What
+    the signals did before is done as well. Outside the main thread there are none to catch.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before: dict[int, Any] = {}
+
+    def end(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(call)
+        if callable(before[number]):
+            before[number](number, frame)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

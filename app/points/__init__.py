@@ -4,7 +4,7 @@ No plain value is stored, logged or shown from here; whoever needs one unseals i
 an answer takes.
 """
 
-from . import tables as tables  # noqa: PLC0414 - the tables are known with their room
+from . import tables as tables
 from .access import DefaultRegion, ThePointKeys
 from .opening import open_registry
 from .points import (
@@ -13,6 +13,7 @@ from .points import (
     PointKeys,
     claim_points,
     destroy_values,
+    erased_points,
     find_point,
     lock_point_ids,
     lock_points,
@@ -31,6 +32,7 @@ __all__ = [
     "UnusableIdentifier",
     "claim_points",
     "destroy_values",
+    "erased_points",
     "find_point",
     "lock_point_ids",
     "lock_points",

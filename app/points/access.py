@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from .points import PointKeys
 
 
-def _keys_of(request: Request) -> PointKeys:
+async def _keys_of(request: Request) -> PointKeys:
     keys = request.app.state.point_keys
     if not isinstance(keys, PointKeys):
         raise TypeError("the app was started without the keys of contact points")
@@ -17,7 +17,7 @@ def _keys_of(request: Request) -> PointKeys:
 ThePointKeys = Annotated[PointKeys, Depends(_keys_of)]
 
 
-def _default_region(request: Request) -> str:
+async def _default_region(request: Request) -> str:
     return str(request.app.state.settings.default_region)
 
 

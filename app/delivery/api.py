@@ -1,0 +1,296 @@
+"""The routes of databases: registering them, telling them otherwise, seeing how they stand."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query, Request
+
+from app.journal import Scope, interrupt, pause, read_head, resume, rewind
+from app.parties import (
+    AlreadyExists,
+    Caller,
+    Directory,
+    Forbidden,
+    RegisteredDatabase,
+    TheDirectory,
+    UnknownBrand,
+    UnknownParty,
+    change_database,
+    find_database,
+    list_databases,
+    note,
+    requires,
+)
+from app.platform.clock import now
+from app.platform.db import ReadSession, Session, database_of
+from app.platform.http import ForbiddenDestination, Zone, parse_destination
+from app.platform.idempotency import Once
+from app.platform.openapi import responses
+from app.platform.pages import Page, PageQuery, cut
+from app.platform.web import router
+from app.platform.wire import Slug
+from app.points import PointKeys, ThePointKeys
+
+from . import models as wire
+from .databases import (
+    NewDatabase,
+    Standing,
+    add_database,
+    read_standings,
+    remove_database,
+    tell_otherwise,
+)
+from .endpoints import WeakFormat, find_endpoint, rotate_secret
+from .pings import ping
+from .settling import list_attempts
+
+databases = router("/v1/databases", "databases")
+
+Reader = Annotated[Caller, requires("parties:read")]
+Writer = Annotated[Caller, requires("parties:write")]
+Admin = Annotated[Caller, requires("admin")]
+_ADMIN_ONLY = ("media", "brands", "kinds", "delivery")
+
+
+@databases.post(
+    "",
+    status_code=201,
+    responses=responses(
+        AlreadyExists, UnknownParty, UnknownBrand, ForbiddenDestination, WeakFormat
+    ),
+)
+async def register_database(
+    request: Request,
+    body: wire.DatabaseIn,
+    caller: Admin,
+    session: Session,
+    once: Once,
+    keys: ThePointKeys,
+    directory: TheDirectory,
+) -> wire.DatabaseIssued:
+    """Register a prospecting database, to be told from now on.
+
+    The secrets are shown once. A destination that is refused is refused here where that can be
+    told; what its name resolves to is judged at each request.
+    """
+    await once.replay(by=caller.key)
+    _check(body.delivery, request)
+    at = now()
+    new = NewDatabase(
+        body.slug,
+        body.name,
+        body.party,
+        Scope(frozenset(body.kinds), body.media, await _brands(body.brands, directory)),
+        body.delivery.way,
+        body.start,
+    )
+    database, secrets = await add_database(session, keys.vault, new, actor=caller.actor, at=at)
+    standing = await _standing(session, keys, database)
+    answer = await wire.DatabaseIssued.with_secrets(standing, directory, secrets)
+    return await once.remember(
+        answer,
+        location=f"/v1/databases/{body.slug}",
+        without=("signing_secret", "identifier_key"),
+    )
+
+
+@databases.get("")
+async def read_databases(
+    query: Annotated[PageQuery, Query()],
+    _caller: Reader,
+    session: ReadSession,
+    keys: ThePointKeys,
+    directory: TheDirectory,
+) -> Page[wire.DatabaseOut]:
+    """List databases with how each stands, in the order in which they were registered."""
+    after = query.after(int)
+    rows = await list_databases(
+        session, limit=query.limit + 1, after=0 if after is None else after[0]
+    )
+    page, next_cursor = cut(rows, query.limit, lambda row: (row.id,))
+    standings = await read_standings(session, keys.vault, page, at=now())
+    items = [await wire.DatabaseOut.of(one, directory) for one in standings]
+    return Page(items=items, next_cursor=next_cursor)
+
+
+@databases.get("/{slug}")
+async def read_database(
+    slug: Slug, _caller: Reader, session: ReadSession, keys: ThePointKeys, directory: TheDirectory
+) -> wire.DatabaseOut:
+    """Tell how a database stands."""
+    standing = await _standing(session, keys, await find_database(session, slug))
+    return await wire.DatabaseOut.of(standing, directory)
+
+
+@databases.patch(
+    "/{slug}", responses=responses(UnknownParty, UnknownBrand, ForbiddenDestination, WeakFormat)
+)
+async def change_registration(
+    request: Request,
+    slug: Slug,
+    body: wire.DatabaseChange,
+    caller: Writer,
+    session: Session,
+    keys: ThePointKeys,
+    directory: TheDirectory,
+) -> wire.DatabaseIssued:
+    """Change a database. Its slug stays.
+
+    Another URL, zone, format, medium, brand or kind needs `admin` and starts it again from the
+    beginning: cursors given before expire. A first `hmac-sha256` brings its key, shown once.
+    """
+    redirected = body.given(*_ADMIN_ONLY)
+    if redirected and not caller.is_admin:
+        raise Forbidden(f"Changing {', '.join(redirected)} needs the scope admin.")
+    at, issued = now(), None
+    named = body.given("name", "party")
+    database = await find_database(session, slug)
+    if named:
+        database = await change_database(session, slug, named, actor=caller.actor, at=at)
+    if redirected:
+        if "delivery" in redirected:
+            _check(body.delivery, request)
+        before = await _standing(session, keys, database)
+        issued = await tell_otherwise(
+            session,
+            keys.vault,
+            database,
+            scope=await _scope(before.follower.scope, redirected, directory),
+            way=body.delivery.way if "delivery" in redirected else before.endpoint.way,
+            actor=caller.actor,
+            at=at,
+        )
+    standing = await _standing(session, keys, database)
+    return await wire.DatabaseIssued.with_secrets(standing, directory, issued)
+
+
+@databases.delete("/{slug}", status_code=204)
+async def delete_registration(slug: Slug, caller: Admin, session: Session) -> None:
+    """Tell a database no more. Its keys are revoked; what it acknowledged stays proven."""
+    await remove_database(session, slug, actor=caller.actor, at=now())
+
+
+@databases.post("/{slug}/ping")
+async def ping_database(
+    request: Request, slug: Slug, _caller: Writer, keys: ThePointKeys
+) -> wire.PingOut:
+    """Send one signed request of type `ping` and tell what came of it. No entry is sent."""
+    pool = database_of(request)
+    # The connection is given back first: the database may take as long as it likes.
+    async with pool.reading() as session:
+        database = await find_database(session, slug)
+        endpoint = await find_endpoint(session, keys.vault, database.id, at=now())
+        journal = (await read_head(session)).journal
+    return wire.PingOut.of(await ping(endpoint, journal=str(journal), settings=pool.settings))
+
+
+@databases.post("/{slug}/pause")
+async def pause_database(
+    slug: Slug, caller: Writer, session: Session, keys: ThePointKeys, directory: TheDirectory
+) -> wire.DatabaseOut:
+    """Tell a database nothing more until it is resumed. Its place is kept; nothing is lost."""
+    database = await find_database(session, slug)
+    await pause(session, database.id)
+    await note(session, caller.actor, "database.paused", f"database:{slug}", now())
+    return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
+
+
+@databases.post("/{slug}/resume")
+async def resume_database(
+    slug: Slug, caller: Writer, session: Session, keys: ThePointKeys, directory: TheDirectory
+) -> wire.DatabaseOut:
+    """Go on telling a database at once, from where it was; a failing one is tried now."""
+    database = await find_database(session, slug)
+    await resume(session, database.id)
+    await note(session, caller.actor, "database.resumed", f"database:{slug}", now())
+    return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
+
+
+@databases.post("/{slug}/rotate-secret")
+async def rotate_signing_secret(
+    slug: Slug, caller: Writer, session: Session, once: Once, keys: ThePointKeys
+) -> wire.SecretOut:
+    """Make a new signing secret, shown once; for 24 hours both sign."""
+    await once.replay(by=caller.key)
+    database, at = await find_database(session, slug), now()
+    secret = await rotate_secret(session, keys.vault, database.id, at=at)
+    # Whoever is sending to it now knows the old secret alone.
+    await interrupt(session, database.id)
+    await note(session, caller.actor, "database.secret-rotated", f"database:{slug}", at)
+    answer = wire.SecretOut(signing_secret=secret)
+    return await once.remember(answer, status=200, without=("signing_secret",))
+
+
+@databases.post("/{slug}/replay")
+async def replay_database(
+    slug: Slug,
+    body: wire.ReplayIn,
+    caller: Writer,
+    session: Session,
+    keys: ThePointKeys,
+    directory: TheDirectory,
+) -> wire.DatabaseOut:
+    """Tell a database again, from a position on. What it acknowledged stays proven."""
+    database = await find_database(session, slug)
+    await rewind(session, database.id, to=body.from_position - 1)
+    await note(
+        session,
+        caller.actor,
+        "database.replayed",
+        f"database:{slug}",
+        now(),
+        from_position=body.from_position,
+    )
+    return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
+
+
+@databases.get("/{slug}/attempts")
+async def read_attempts(
+    slug: Slug, query: Annotated[PageQuery, Query()], _caller: Reader, session: ReadSession
+) -> Page[wire.AttemptOut]:
+    """List the requests to a database, the latest first; kept for OPTOUT_ATTEMPTS_DAYS."""
+    database = await find_database(session, slug)
+    after = query.after(UUID)
+    rows = await list_attempts(
+        session,
+        database.id,
+        before=None if after is None else after[0],
+        limit=query.limit + 1,
+    )
+    page, next_cursor = cut(rows, query.limit, lambda row: (row.id,))
+    return Page(items=[wire.AttemptOut.of(one) for one in page], next_cursor=next_cursor)
+
+
+async def _standing(
+    session: ReadSession, keys: PointKeys, database: RegisteredDatabase
+) -> Standing:
+    (standing,) = await read_standings(session, keys.vault, [database], at=now())
+    return standing
+
+
+async def _brands(slugs: list[str] | None, directory: Directory) -> tuple[int, ...] | None:
+    if slugs is None:
+        return None
+    return tuple(sorted({await directory.brand(slug) for slug in slugs}))
+
+
+async def _scope(before: Scope, given: dict[str, Any], directory: Directory) -> Scope:
+    """Say what concerns a database, where a change names some of it."""
+    return Scope(
+        frozenset(given.get("kinds", before.kinds)),
+        given.get("media", before.media),
+        await _brands(given["brands"], directory) if "brands" in given else before.brands,
+    )
+
+
+def _check(delivery: wire.DeliveryIn, request: Request) -> None:
+    """Refuse a destination or a format that may not be.
+
+    Raises:
+        ForbiddenDestination: the zone's rules forbid it.
+        WeakFormat: it hides nothing, and was not accepted as such.
+    """
+    if delivery.mode == "webhook" and delivery.url is not None:
+        parse_destination(delivery.url, Zone(delivery.zone), request.app.state.settings)
+    if delivery.identifier_format == "sha256" and not delivery.accept_weak:
+        raise WeakFormat('The format sha256 needs "accept_weak": true.')

@@ -1,0 +1,139 @@
+"""Databases as delivery knows them: registered, told in another way, deleted; how each stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.journal import (
+    FollowerState,
+    Scope,
+    follow,
+    read_followers,
+    read_head,
+    recorded_at,
+    restart,
+    unfollow,
+)
+from app.parties import RegisteredDatabase, delete_database, note, register_database
+from app.platform.vault import Vault
+
+from .endpoints import (
+    Endpoint,
+    Secrets,
+    Way,
+    change_endpoint,
+    create_endpoint,
+    delete_endpoint,
+    read_endpoints,
+)
+
+State = Literal["active", "paused", "failing"]
+Start = Literal["beginning", "latest"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewDatabase:
+    """A database to be registered; ``party`` is a slug."""
+
+    slug: str
+    name: str
+    party: str
+    scope: Scope
+    way: Way
+    start: Start
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A database, how it is told, and how far it is; ``lag_seconds`` is 0 where nothing waits."""
+
+    database: RegisteredDatabase
+    endpoint: Endpoint
+    follower: FollowerState
+    lag_entries: int
+    lag_seconds: float
+
+    @property
+    def state(self) -> State:
+        """Tell whether it is being told; a failing one is tried until it answers."""
+        if self.follower.paused:
+            return "paused"
+        return "failing" if self.follower.failures else "active"
+
+
+async def add_database(
+    session: AsyncSession, vault: Vault, new: NewDatabase, *, actor: str, at: datetime
+) -> tuple[RegisteredDatabase, Secrets]:
+    """Register a database and begin to tell it, from the beginning or from now.
+
+    Raises:
+        AlreadyExists: its slug is taken.
+        UnknownParty: there is no such party.
+    """
+    database = await register_database(
+        session, new.slug, name=new.name, party=new.party, actor=actor, at=at
+    )
+    after = (await read_head(session)).position if new.start == "latest" else 0
+    pushed = new.way.mode == "webhook"
+    await follow(session, database.id, new.scope, after=after, pushed=pushed)
+    return database, await create_endpoint(session, vault, database.id, new.way)
+
+
+async def tell_otherwise(
+    session: AsyncSession,
+    vault: Vault,
+    database: RegisteredDatabase,
+    *,
+    scope: Scope,
+    way: Way,
+    actor: str,
+    at: datetime,
+) -> Secrets | None:
+    """Change what a database is told, or how: it is told everything again from the beginning.
+
+    Returns:
+        The key of hashed identifiers, if the database had none until now.
+    """
+    await restart(session, database.id, scope, pushed=way.mode == "webhook")
+    subject = f"database:{database.slug}"
+    await note(session, actor, "database.redirected", subject, at, format=way.identifier_format)
+    return await change_endpoint(session, vault, database.id, way)
+
+
+async def remove_database(session: AsyncSession, slug: str, *, actor: str, at: datetime) -> None:
+    """Tell a database no more, destroy its secrets, revoke its keys; its proofs stay.
+
+    Raises:
+        NotFound: there is none.
+    """
+    database = await delete_database(session, slug, actor=actor, at=at)
+    await unfollow(session, database.id)
+    await delete_endpoint(session, database.id)
+
+
+async def read_standings(
+    session: AsyncSession, vault: Vault, databases: Sequence[RegisteredDatabase], *, at: datetime
+) -> list[Standing]:
+    """Tell how some databases stand."""
+    ids = [database.id for database in databases]
+    head = await read_head(session)
+    followers = await read_followers(session, ids)
+    endpoints = await read_endpoints(session, vault, ids, at=at)
+    waiting = await recorded_at(session, {one.scanned + 1 for one in followers.values()})
+    standings = []
+    for database in databases:
+        follower = followers[database.id]
+        since = waiting.get(follower.scanned + 1, at)
+        standings.append(
+            Standing(
+                database,
+                endpoints[database.id],
+                follower,
+                lag_entries=max(0, head.position - follower.scanned),
+                lag_seconds=max(0.0, (at - since).total_seconds()),
+            )
+        )
+    return standings

@@ -1,0 +1,162 @@
+"""The routes for databases that pull: the feed, the snapshot, what they applied."""
+
+from typing import Annotated
+
+import pydantic_core
+from fastapi import Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.journal import (
+    Cursor,
+    CursorExpired,
+    JournalForked,
+    Report,
+    acknowledge,
+    read_head,
+    report,
+    resolve,
+)
+from app.parties import Caller, Forbidden, TheDirectory, note, requires
+from app.platform.clock import now
+from app.platform.db import Session, database_of
+from app.platform.openapi import responses
+from app.platform.pages import BadCursor
+from app.platform.problems import FieldError
+from app.platform.refusals import InvalidRequest
+from app.platform.web import router
+from app.points import ThePointKeys
+
+from . import models as wire
+from .feed import SNAPSHOT, HeadWatch, Reader, read_follower
+from .snapshots import SnapshotFormat, begin_snapshot, stream_snapshot
+
+journal = router("/v1/journal", "journal")
+snapshot = router(SNAPSHOT, "journal")
+acknowledgements = router("/v1/acknowledgements", "journal")
+outcomes = router("/v1/outcomes", "journal")
+
+Follower = Annotated[Caller, requires("journal:read")]
+_FORKS = responses(BadCursor, JournalForked, CursorExpired)
+_MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
+
+
+@journal.get("", response_model=wire.FeedOut, responses=_FORKS)
+async def read_journal(
+    request: Request,
+    query: Annotated[wire.JournalQuery, Query()],
+    caller: Follower,
+    keys: ThePointKeys,
+    directory: TheDirectory,
+) -> Response:
+    """Follow the journal by a cursor: every change that concerns the key's database, in order.
+
+    Each entry is the whole state of a contact point and brand; keep the highest version. With
+    `wait` an empty answer is held back until there is an entry.
+    """
+    watch: HeadWatch = request.app.state.head_watch
+    reader = Reader(database_of(request), keys, directory, watch)
+    feed = await reader.read(
+        _database(caller),
+        cursor=query.cursor,
+        limit=query.limit,
+        wait=query.wait,
+        lane=query.only,
+    )
+    return Response(pydantic_core.to_json(feed), media_type="application/json")
+
+
+@snapshot.get(
+    "",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The present list, a line for each contact point and brand.",
+            "content": {
+                "application/x-ndjson": {"schema": {"type": "string"}},
+                "text/csv": {"schema": {"type": "string"}},
+            },
+            "headers": {
+                "Journal-Cursor": {
+                    "description": "The cursor to follow the journal from",
+                    "schema": {"type": "string"},
+                },
+                "Optout-Erased": {
+                    "description": "Entries left out because their values were erased",
+                    "schema": {"type": "integer"},
+                },
+            },
+        }
+    },
+)
+async def read_snapshot(
+    request: Request, caller: Follower, keys: ThePointKeys, directory: TheDirectory
+) -> StreamingResponse:
+    """Take the present list, then follow the journal from the header `Journal-Cursor`.
+
+    NDJSON, or CSV where `Accept` asks for `text/csv`. Streamed in pages; what changes meanwhile
+    stands in the journal after the cursor.
+    """
+    database, follower = database_of(request), _database(caller)
+    begun = await begin_snapshot(database, keys, follower)
+    async with database.transaction() as session:
+        subject = f"database:{await directory.database_slug(follower)}"
+        await note(session, caller.actor, "snapshot.read", subject, now())
+    accepted = request.headers.get("accept", "")
+    written_as: SnapshotFormat = "csv" if "text/csv" in accepted else "ndjson"
+    return StreamingResponse(
+        stream_snapshot(database, keys, directory, begun, written_as),
+        media_type=_MEDIA_TYPES[written_as],
+        headers={
+            "Journal-Cursor": begun.cursor,
+            "Optout-Erased": str(begun.erased),
+            "Vary": "Accept",
+        },
+    )
+
+
+@acknowledgements.post("", responses=_FORKS)
+async def acknowledge_entries(
+    body: wire.AcknowledgementIn, caller: Follower, session: Session
+) -> wire.AcknowledgementOut:
+    """Say that everything up to a cursor is applied: the proof of propagation.
+
+    An older cursor than before changes nothing.
+    """
+    follower = _database(caller)
+    state = await read_follower(session, follower)
+    position, _ = await resolve(
+        session, Cursor.parse(body.cursor), generation=state.generation, snapshot=SNAPSHOT
+    )
+    await acknowledge(session, follower, position, now())
+    after = await read_follower(session, follower)
+    return wire.AcknowledgementOut(acknowledged_position=after.scanned)
+
+
+@outcomes.post("")
+async def report_outcomes(
+    body: wire.OutcomesIn, caller: Follower, session: Session
+) -> wire.OutcomesOut:
+    """Say what was done with some entries; a later word about one replaces an earlier one."""
+    follower = _database(caller)
+    head = await read_head(session)
+    faults = [
+        FieldError(f"/outcomes/{number}/position", "is beyond the journal")
+        for number, one in enumerate(body.outcomes)
+        if one.position > head.position
+    ]
+    if faults:
+        raise InvalidRequest("The journal does not reach these positions.", errors=faults[:50])
+    await read_follower(session, follower)
+    reports = {
+        one.position: Report(one.position, one.outcome, one.applied_at, one.contacts_cancelled)
+        for one in body.outcomes
+    }
+    await report(session, follower, reports, now())
+    return wire.OutcomesOut(recorded=len(reports))
+
+
+def _database(caller: Caller) -> int:
+    """Tell which database a key follows the journal as."""
+    if caller.database is None:
+        raise Forbidden("The journal is read with a key that is bound to a database.")
+    return caller.database

@@ -1,0 +1,321 @@
+"""What the routes of this room read and write."""
+
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from app.journal import EVERY_MEDIUM, Kind, KindWord, Lane, MediaWords, ResultWord
+from app.parties import Directory
+from app.platform.wire import Answer, Flag, Instant, Slug, Whole, WireModel, text
+
+from .databases import Standing, Start, State
+from .endpoints import Format, Mode, Secrets, Way, ZoneName
+from .pings import Ping
+from .settling import Attempt
+
+Name = Annotated[str, text(120)]
+Kinds = Annotated[list[KindWord], Field(min_length=1, max_length=len(Kind))]
+Brands = Annotated[list[Slug], Field(min_length=1, max_length=500)]
+LEFT_OUT: Any = Field(default_factory=lambda: None)
+"""The default of what a PATCH may leave out: null is refused where the field has no null."""
+
+
+class DeliveryIn(WireModel):
+    """How a database is told."""
+
+    mode: Mode
+    url: Annotated[str | None, text(2_000)] = Field(None, description="Of the webhook")
+    zone: ZoneName = Field(
+        "public",
+        description="public: https to public addresses; internal: within OPTOUT_INTERNAL_NETWORKS",
+    )
+    identifier_format: Format = "plain"
+    accept_weak: Flag = Field(
+        default=False,
+        description="Needed for `sha256`: a list of phone numbers hashed so is broken in minutes",
+    )
+
+    @model_validator(mode="after")
+    def _says_where(self) -> Self:
+        if self.mode == "webhook" and self.url is None:
+            raise ValueError("a webhook needs its url")
+        if self.mode == "pull" and self.url is not None:
+            raise ValueError("a database that pulls has no url")
+        return self
+
+    @property
+    def way(self) -> Way:
+        """Say it as the rules do."""
+        zone = self.zone if self.mode == "webhook" else None
+        return Way(self.mode, self.identifier_format, self.url, zone)
+
+
+class DatabaseIn(WireModel):
+    """A prospecting database to be told."""
+
+    slug: Slug
+    name: Name
+    party: Slug
+    media: MediaWords = Field(EVERY_MEDIUM, description="The media it is used for")
+    brands: Brands | None = Field(None, description="The brands it is used for; null: all")
+    kinds: Kinds = Field(list(Kind), description="The kinds of contact points it holds")
+    start: Start = Field(
+        "beginning", description="`latest`: what was suppressed before is not told"
+    )
+    delivery: DeliveryIn
+
+
+class DatabaseChange(WireModel):
+    """What is to be different; what is left out stays. All but the first two: scope `admin`."""
+
+    name: Name = LEFT_OUT
+    party: Slug = LEFT_OUT
+    media: MediaWords = LEFT_OUT
+    brands: Brands | None = None
+    kinds: Kinds = LEFT_OUT
+    delivery: DeliveryIn = LEFT_OUT
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Tell those of some fields that the request names."""
+        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
+
+
+class DeliveryOut(Answer):
+    """How a database is told."""
+
+    mode: Mode
+    url: str | None
+    zone: ZoneName | None
+    identifier_format: Format
+
+
+class DatabaseOut(Answer):
+    """A database, how it is told, and how far it is."""
+
+    slug: Slug
+    name: str
+    party: Slug
+    media: MediaWords
+    brands: list[Slug] | None
+    kinds: list[KindWord]
+    delivery: DeliveryOut
+    state: State = Field(description="A failing one is tried until it answers")
+    acknowledged_position: int = Field(
+        description="Every entry up to here is acknowledged or does not concern it"
+    )
+    lag_entries: int
+    lag_seconds: float = Field(description="Age of the oldest entry that it has not acknowledged")
+    last_error: str | None
+    last_error_at: Instant | None
+    created_at: Instant
+
+    @classmethod
+    async def shown(cls, standing: Standing, directory: Directory) -> dict[str, Any]:
+        """Collect the fields."""
+        scope, way = standing.follower.scope, standing.endpoint.way
+        brands = scope.brands
+        return {
+            "slug": standing.database.slug,
+            "name": standing.database.name,
+            "party": standing.database.party,
+            "media": scope.media,
+            "brands": None
+            if brands is None
+            else [await directory.brand_slug(brand) for brand in brands],
+            "kinds": sorted(scope.kinds),
+            "delivery": DeliveryOut(
+                mode=way.mode,
+                url=way.url,
+                zone=way.zone,
+                identifier_format=way.identifier_format,
+            ),
+            "state": standing.state,
+            "acknowledged_position": standing.follower.scanned,
+            "lag_entries": standing.lag_entries,
+            "lag_seconds": standing.lag_seconds,
+            "last_error": standing.endpoint.last_error,
+            "last_error_at": standing.endpoint.last_error_at,
+            "created_at": standing.database.created_at,
+        }
+
+    @classmethod
+    async def of(cls, standing: Standing, directory: Directory) -> "DatabaseOut":
+        """Show a database."""
+        return DatabaseOut(**await cls.shown(standing, directory))
+
+
+class DatabaseIssued(DatabaseOut):
+    """A database with its secrets, which are shown this once."""
+
+    signing_secret: str | None = Field(description="Shown once; null in a replay")
+    identifier_key: str | None = Field(
+        description="Base64; the key of `hmac-sha256`, shown once; null for other formats"
+    )
+
+    @classmethod
+    async def with_secrets(
+        cls, standing: Standing, directory: Directory, secrets: Secrets | None
+    ) -> Self:
+        """Show a database and what was issued to it."""
+        return cls(
+            **await cls.shown(standing, directory),
+            signing_secret=None if secrets is None else secrets.signing_secret,
+            identifier_key=None if secrets is None else secrets.identifier_key,
+        )
+
+
+class PingOut(Answer):
+    """What came of a ping."""
+
+    delivered: bool
+    status: int | None
+    duration_ms: int | None
+    error: str | None
+    detail: str | None
+
+    @classmethod
+    def of(cls, ping: Ping) -> Self:
+        """Show a ping."""
+        return cls(
+            delivered=ping.delivered,
+            status=ping.status,
+            duration_ms=None if ping.duration is None else round(ping.duration * 1000),
+            error=ping.error,
+            detail=ping.detail,
+        )
+
+
+class SecretOut(Answer):
+    """A new signing secret, shown this once; the one before signs beside it for 24 hours."""
+
+    signing_secret: str | None = Field(description="Null in a replay")
+
+
+class ReplayIn(WireModel):
+    """From where to tell again."""
+
+    from_position: Annotated[Whole, Field(ge=1)]
+
+
+class AttemptOut(Answer):
+    """One request to a database."""
+
+    id: UUID
+    at: Instant
+    lane: Literal["main"]
+    previous: int
+    to: int
+    entries: int
+    status: int | None
+    error: str | None
+    detail: str | None
+    answer: str | None = Field(description="The beginning of what it answered, masked")
+    duration_ms: int
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> Self:
+        """Show an attempt."""
+        return cls(
+            id=attempt.id,
+            at=attempt.at,
+            lane="main",
+            previous=attempt.previous,
+            to=attempt.upto,
+            entries=attempt.entries,
+            status=attempt.status,
+            error=attempt.error,
+            detail=attempt.detail,
+            answer=attempt.answer,
+            duration_ms=round(attempt.duration * 1000),
+        )
+
+
+class JournalQuery(WireModel):
+    """From where, how many, and how long to wait."""
+
+    cursor: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            pattern="^[A-Za-z0-9_-]+$",
+            description="`next_cursor` of before, a `Journal-Cursor`, or `latest`; "
+            "left out: from the beginning",
+        ),
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 500
+    wait: Annotated[
+        float, Field(ge=0, le=25, description="Seconds to wait for an entry if there is none")
+    ] = 0
+    lane: Literal["live"] | None = Field(None, description="`live`: without what files brought")
+
+    @property
+    def only(self) -> Lane | None:
+        """The one lane that is asked for."""
+        return None if self.lane is None else Lane.LIVE
+
+
+class EntryIdentifier(Answer):
+    """A contact point in the database's format; an erased one has no value any more."""
+
+    kind: KindWord
+    format: Literal["plain", "hmac-sha256", "sha256", "erased"]
+    value: str | None
+
+
+class EntryOut(Answer):
+    """One change: the whole state now of a contact point and brand. The highest version counts."""
+
+    position: int
+    id: UUID
+    type: Literal["suppression.added", "suppression.lifted", "identifier.erased"]
+    lane: Literal["live", "bulk"]
+    occurred_at: Instant
+    recorded_at: Instant
+    identifier: EntryIdentifier
+    brand: Slug | None
+    media: MediaWords
+    version: int
+    reason: str
+
+
+class FeedOut(Answer):
+    """The next entries that concern the database."""
+
+    entries: list[EntryOut]
+    next_cursor: str
+    has_more: bool
+    head: int = Field(description="The journal's last position")
+
+
+class AcknowledgementIn(WireModel):
+    """Applied up to here."""
+
+    cursor: Annotated[str, Field(max_length=200, pattern="^[A-Za-z0-9_-]+$")]
+
+
+class AcknowledgementOut(Answer):
+    """How far the database has acknowledged."""
+
+    acknowledged_position: int
+
+
+class OutcomeIn(WireModel):
+    """What was done with one entry."""
+
+    position: Annotated[Whole, Field(ge=1)]
+    outcome: ResultWord
+    applied_at: Instant | None = None
+    contacts_cancelled: Annotated[Whole, Field(le=2**31 - 1)] | None = None
+
+
+class OutcomesIn(WireModel):
+    """What was done with some entries; of two about one, the later counts."""
+
+    outcomes: Annotated[list[OutcomeIn], Field(min_length=1, max_length=1_000)]
+
+
+class OutcomesOut(Answer):
+    """How many were taken."""
+
+    recorded: int
