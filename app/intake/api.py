@@ -1,12 +1,9 @@
 """The routes of the door: opt-outs, reinstatements, erasures, and looking one person up."""
 
-import hashlib
 from typing import Annotated
 from uuid import UUID
 
-import pydantic_core
 from fastapi import Query, Response
-from pydantic import BaseModel
 
 from app.identifiers import Identifier, mask
 from app.journal import EVERY_MEDIUM
@@ -103,7 +100,6 @@ async def record_opt_out(
         keys,
         opt_out,
         _identifiers(body.identifiers, region),
-        request_digest=_digest(body),
     )
     if receipt.replayed:
         response.headers.update(REPLAYED)
@@ -185,14 +181,10 @@ async def void_opt_out(
     """
     await once.replay(by=caller.key)
     at = now()
-    opt_out = await find_opt_out(session, id, channel=caller.channel, lock=True)
+    opt_out = await find_opt_out(session, id, channel=caller.channel)
     await note(session, caller.actor, "opt-out.voided", f"opt-out:{id}", at)
-    changed = await void(session, opt_out, by=caller.actor, reason=body.reason, at=at)
-    answer = wire.VoidOut(
-        id=id,
-        voided_at=opt_out.voided_at or at,
-        position=max((state.position for state in changed), default=None),
-    )
+    voided = await void(session, opt_out.id, by=caller.actor, reason=body.reason, at=at)
+    answer = wire.VoidOut(id=id, voided_at=voided.at, position=voided.position)
     return await once.remember(answer, status=200)
 
 
@@ -253,7 +245,8 @@ async def record_reinstatement(
         media=body.media or EVERY_MEDIUM,
         channel=await _channel(caller, body.channel, directory),
         key=caller.key,
-        occurred_at=occurred(body.occurred_at, at, pointer="/occurred_at"),
+        # Never later than the recording: a fast clock must not lift what is said after it.
+        occurred_at=min(occurred(body.occurred_at, at, pointer="/occurred_at"), at),
         recorded_at=at,
         evidence=body.evidence.model_dump(exclude_none=True),
     )
@@ -343,7 +336,3 @@ def _identifiers(given: list[wire.IdentifierIn], region: str) -> list[Identifier
     """Read contact points; one that is written twice counts once."""
     read = [_identifier(one, region, f"/identifiers/{n}") for n, one in enumerate(given)]
     return list(dict.fromkeys(read))
-
-
-def _digest(body: BaseModel) -> bytes:
-    return hashlib.sha256(pydantic_core.to_json(body)).digest()

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.functions import coalesce
 
 from app.journal import Media, Reason
 from app.platform.problems import FieldError, Problem
 from app.platform.refusals import NotFound
 from app.points import lock_point_ids
-from app.registry import State, grounds_laid_by, void_grounds
+from app.registry import grounds_laid_by, void_grounds
 
 from .tables import OptOutRow
 
@@ -62,6 +63,20 @@ class OptOut:
     evidence: Mapping[str, Any] | None = None
     voided_at: datetime | None = None
 
+    @property
+    def asks(self) -> tuple[object, ...]:
+        """What the request asked for, by which the same one is known when it comes again."""
+        said_at = None if self.occurred_at == self.recorded_at else self.occurred_at
+        return self.media, self.brand, self.reason, said_at, self.recorded_by, self.evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """When an opt-out was voided first; ``position`` is None where nothing changed now."""
+
+    at: datetime
+    position: int | None
+
 
 def occurred(said_at: datetime | None, at: datetime, *, pointer: str) -> datetime:
     """Tell when something occurred: as it was said, else now.
@@ -79,15 +94,15 @@ def occurred(said_at: datetime | None, at: datetime, *, pointer: str) -> datetim
 
 _KEEP = text("""
 INSERT INTO opt_outs (id, recorded_at, occurred_at, channel, reason, media, brand, key,
-                      recorded_by, reference, evidence, request_digest)
+                      recorded_by, reference, evidence)
 VALUES (:id, :recorded_at, :occurred_at, :channel, :reason, :media, :brand, :key,
-        :recorded_by, :reference, CAST(:evidence AS jsonb), :request_digest)
+        :recorded_by, :reference, CAST(:evidence AS jsonb))
 ON CONFLICT (channel, reference) WHERE reference IS NOT NULL DO NOTHING
 RETURNING true
 """)
 
 
-async def keep_opt_out(session: AsyncSession, opt_out: OptOut, request_digest: bytes) -> bool:
+async def keep_opt_out(session: AsyncSession, opt_out: OptOut) -> bool:
     """Keep an opt-out; False if its channel used the reference already."""
     kept = await session.scalar(
         _KEEP,
@@ -103,16 +118,17 @@ async def keep_opt_out(session: AsyncSession, opt_out: OptOut, request_digest: b
             "recorded_by": opt_out.recorded_by,
             "reference": opt_out.reference,
             "evidence": None if opt_out.evidence is None else json.dumps(dict(opt_out.evidence)),
-            "request_digest": request_digest if opt_out.reference is not None else None,
         },
     )
     return bool(kept)
 
 
 async def first_with_reference(
-    session: AsyncSession, opt_out: OptOut, request_digest: bytes
+    session: AsyncSession, opt_out: OptOut, points: Collection[int | None]
 ) -> OptOut:
-    """Find the opt-out that used a reference before, if it was this very request.
+    """Find the opt-out that used a reference before, if it asked for the very same.
+
+    ``points`` are its contact points, None for one that the registry never heard of.
 
     Raises:
         ReferenceReused: it was another one.
@@ -123,22 +139,24 @@ async def first_with_reference(
                 OptOutRow.channel == opt_out.channel, OptOutRow.reference == opt_out.reference
             )
         )
-    ).scalar_one()
-    if row.request_digest != request_digest:
+    ).scalar_one_or_none()
+    first = None if row is None else _opt_out(row)
+    if first is None or first.asks != opt_out.asks or await _laid_on(session, first) != set(points):
         raise ReferenceReused("This reference belongs to another opt-out of the same channel.")
-    return _opt_out(row)
+    return first
 
 
-async def find_opt_out(
-    session: AsyncSession, opt_out: UUID, *, channel: int | None, lock: bool = False
-) -> OptOut:
+async def _laid_on(session: AsyncSession, opt_out: OptOut) -> set[int]:
+    return {ground.point for ground in await grounds_laid_by(session, opt_out.id)}
+
+
+async def find_opt_out(session: AsyncSession, opt_out: UUID, *, channel: int | None) -> OptOut:
     """Find an opt-out, if ``channel`` is None or recorded it.
 
     Raises:
         NotFound: there is none, or another channel's.
     """
-    query = select(OptOutRow).where(OptOutRow.id == opt_out)
-    row = (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+    row = await session.get(OptOutRow, opt_out)
     if row is None or channel not in (None, row.channel):
         raise NotFound("There is no such opt-out.")
     return _opt_out(row)
@@ -184,25 +202,28 @@ async def list_opt_outs(
 
 
 async def void(
-    session: AsyncSession, opt_out: OptOut, *, by: str, reason: str, at: datetime
-) -> list[State]:
+    session: AsyncSession, opt_out: UUID, *, by: str, reason: str, at: datetime
+) -> Voided:
     """Void an opt-out that was a mistake; its record stays, its grounds no longer stand.
 
     Voiding it again changes nothing.
-
-    Returns:
-        The states that changed.
     """
-    if opt_out.voided_at is not None:
-        return []
-    await session.execute(
-        update(OptOutRow)
-        .where(OptOutRow.id == opt_out.id)
-        .values(voided_at=at, voided_by=by, void_reason=reason)
-    )
-    laid = await grounds_laid_by(session, opt_out.id)
+    laid = await grounds_laid_by(session, opt_out)
+    # Contact points before the opt-out, as an erasure locks them.
     points = await lock_point_ids(session, {ground.point for ground in laid})
-    return await void_grounds(session, opt_out.id, points, reason=opt_out.reason, at=at)
+    first_at = await session.scalar(
+        update(OptOutRow)
+        .where(OptOutRow.id == opt_out)
+        .values(
+            voided_at=coalesce(OptOutRow.voided_at, at),
+            voided_by=coalesce(OptOutRow.voided_by, by),
+            void_reason=coalesce(OptOutRow.void_reason, reason),
+        )
+        .returning(OptOutRow.voided_at)
+        .execution_options(synchronize_session=False)
+    )
+    changed = await void_grounds(session, opt_out, points, reason=laid[0].reason, at=at)
+    return Voided(first_at or at, max((state.position for state in changed), default=None))
 
 
 async def forget_opt_outs(session: AsyncSession, opt_outs: Collection[UUID]) -> None:
@@ -210,7 +231,7 @@ async def forget_opt_outs(session: AsyncSession, opt_outs: Collection[UUID]) -> 
     await session.execute(
         update(OptOutRow)
         .where(OptOutRow.id.in_(opt_outs))
-        .values(recorded_by=None, reference=None, evidence=None, request_digest=None)
+        .values(recorded_by=None, reference=None, evidence=None)
     )
 
 

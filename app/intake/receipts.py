@@ -17,8 +17,8 @@ from app.journal import (
     read_followers,
     who_was_told,
 )
-from app.points import OpenedPoint, PointKeys, claim_points, open_points
-from app.registry import Laying, State, grounds_laid_by, lay_grounds, read_states
+from app.points import OpenedPoint, PointKeys, claim_points, find_point, open_points
+from app.registry import Laying, State, grounds_laid_by, lay_grounds, read_states, weigh
 
 from .opt_outs import OptOut, first_with_reference, keep_opt_out
 
@@ -80,8 +80,6 @@ async def accept(
     keys: PointKeys,
     opt_out: OptOut,
     identifiers: Collection[Identifier],
-    *,
-    request_digest: bytes,
 ) -> Receipt:
     """Take an opt-out: keep it with its evidence, lay its grounds, tell the journal.
 
@@ -90,14 +88,11 @@ async def accept(
     Raises:
         ReferenceReused: its channel used the reference for another request.
     """
-    if not await keep_opt_out(session, opt_out, request_digest):
-        first = await first_with_reference(session, opt_out, request_digest)
+    if not await keep_opt_out(session, opt_out):
+        asked = [await find_point(session, keys, one) for one in identifiers]
+        first = await first_with_reference(session, opt_out, asked)
         return await read_receipt(session, keys, first, replayed=True)
     points = await claim_points(session, keys, identifiers)
-    kinds = {point.kind for point in points.values()}
-    databases = await count_concerned(
-        session, kinds=kinds, media=opt_out.media, brand=opt_out.brand
-    )
     laying = Laying(
         opt_out.id,
         opt_out.brand,
@@ -107,7 +102,10 @@ async def accept(
         opt_out.occurred_at,
         opt_out.recorded_at,
     )
-    states = await lay_grounds(session, laying, [points[one] for one in identifiers])
+    weighed = await weigh(session, laying, [points[one] for one in identifiers])
+    touched = [(one.point.kind, one.after.media) for one in weighed]
+    databases = await count_concerned(session, touched, brand=opt_out.brand)
+    states = await lay_grounds(session, laying, weighed)
     opened = [OpenedPoint(points[one].id, points[one].kind, one) for one in identifiers]
     position = max(state.position for state in states)
     return Receipt(opt_out, position, show_states(states, opened), databases, acknowledged=0)

@@ -9,7 +9,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     SmallInteger,
     Text,
     Uuid,
@@ -53,7 +52,6 @@ class OptOutRow(Base):
     recorded_by: Mapped[str | None] = mapped_column(Text)
     reference: Mapped[str | None] = mapped_column(Text)
     evidence: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    request_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
     voided_by: Mapped[str | None] = mapped_column(Text)
     void_reason: Mapped[str | None] = mapped_column(Text)
 

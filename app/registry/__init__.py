@@ -10,6 +10,7 @@ from .grounds import (
     Laying,
     Lifting,
     ObjectionIsNewer,
+    Weighed,
     WiderObjectionStands,
     forget_evidence,
     grounds_laid_by,
@@ -19,6 +20,7 @@ from .grounds import (
     opt_outs_about,
     reinstatements_of,
     void_grounds,
+    weigh,
 )
 from .suppressions import Cause, State, derive_states, page_states, read_states, tell_erased
 
@@ -29,6 +31,7 @@ __all__ = [
     "Lifting",
     "ObjectionIsNewer",
     "State",
+    "Weighed",
     "WiderObjectionStands",
     "derive_states",
     "forget_evidence",
@@ -42,4 +45,5 @@ __all__ = [
     "reinstatements_of",
     "tell_erased",
     "void_grounds",
+    "weigh",
 ]

@@ -100,36 +100,54 @@ _LAY = """
 )"""
 
 
-async def lay_grounds(
-    session: AsyncSession, laying: Laying, points: Sequence[Point]
-) -> list[State]:
-    """Lay a ground on each contact point and tell of it; nothing is ever lowered by that.
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What a ground will change at one contact point; ``lifted`` are media reinstated since."""
+
+    point: Point
+    before: State
+    after: State
+    lifted: Media
+
+
+async def weigh(session: AsyncSession, laying: Laying, points: Sequence[Point]) -> list[Weighed]:
+    """Tell what laying a ground on each contact point will change; nothing is lowered by that.
 
     A ground that occurred before a reinstatement which covers it is kept as evidence and does not
-    stand for what was reinstated. Every call tells of every contact point, whether or not its
-    state changed: a repeated opt-out is told to everybody again.
+    stand for what was reinstated.
     """
     before = await _before(session, laying, [point.id for point in points])
-    changes = []
-    for point in points:
-        old, lifted = before[point.id]
-        standing = laying.media & ~lifted
-        dates = [old.since, laying.occurred_at if standing else None]
-        new = State(
-            point.id,
-            laying.brand,
-            old.media | standing,
-            old.told | laying.media,
-            old.version + 1,
-            min((date for date in dates if date is not None), default=None),
-            position=0,
-        )
-        changes.append((old, new))
+    return [_weigh(laying, point, *before[point.id]) for point in points]
+
+
+def _weigh(laying: Laying, point: Point, old: State, reinstated: Media) -> Weighed:
+    standing = laying.media & ~reinstated
+    dates = [old.since, laying.occurred_at if standing else None]
+    new = State(
+        point.id,
+        laying.brand,
+        old.media | standing,
+        old.told | standing,
+        old.version + 1,
+        min((date for date in dates if date is not None), default=None),
+        position=0,
+    )
+    return Weighed(point, old, new, laying.media & reinstated)
+
+
+async def lay_grounds(
+    session: AsyncSession, laying: Laying, weighed: Sequence[Weighed]
+) -> list[State]:
+    """Lay a ground on each contact point that was weighed, and tell of it.
+
+    Every call tells of every contact point, whether or not its state changed: a repeated opt-out
+    is told to everybody again.
+    """
     return await write_states(
         session,
         Cause(Change.ADDED, laying.reason, laying.lane, laying.occurred_at, laying.recorded_at),
-        points,
-        changes,
+        [one.point for one in weighed],
+        [(one.before, one.after) for one in weighed],
         then=_LAY,
         parameters={
             "occurred_at": laying.occurred_at,
@@ -138,8 +156,8 @@ async def lay_grounds(
             "media": int(laying.media),
             "reason": laying.reason,
             "verified": laying.verified,
-            "laid_points": [point.id for point in points],
-            "laid_lifted": [int(laying.media & before[point.id][1]) for point in points],
+            "laid_points": [one.point.id for one in weighed],
+            "laid_lifted": [int(one.lifted) for one in weighed],
         },
     )
 

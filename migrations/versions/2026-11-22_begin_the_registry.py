@@ -200,7 +200,6 @@ def upgrade() -> None:
         sa.Column("recorded_by", sa.Text(), nullable=True),
         sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("evidence", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("request_digest", sa.LargeBinary(), nullable=True),
         sa.Column("voided_by", sa.Text(), nullable=True),
         sa.Column("void_reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_opt_outs")),
