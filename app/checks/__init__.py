@@ -4,7 +4,7 @@ It writes nothing and caches nothing that an opt-out could change; without Postg
 answers nobody.
 """
 
-from .api import ROUTERS
+from .api import ROUTERS, Desk
 from .lookups import LookUps
 
-__all__ = ["ROUTERS", "LookUps"]
+__all__ = ["ROUTERS", "Desk", "LookUps"]

@@ -1,6 +1,7 @@
 """The routes of checks: may I contact this person? One, or ten thousand."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -9,20 +10,13 @@ from pydantic import Field, model_validator
 
 from app.identifiers import mask
 from app.journal import EVERY_BRAND, Kind, KindWord, MediumWord, ReasonWord
-from app.parties import (
-    Caller,
-    Directory,
-    QuotaExceeded,
-    TheDirectory,
-    TheQuotas,
-    UnknownBrand,
-    requires,
-)
+from app.parties import Caller, Directory, QuotaExceeded, Quotas, UnknownBrand, requires
 from app.platform.clock import now
 from app.platform.openapi import responses
 from app.platform.web import BatchRoute, router
 from app.platform.wire import Answer, Instant, Slug, WireModel, text
-from app.points import DefaultRegion, ThePointKeys, UnusableIdentifier, read_identifier
+from app.points import PointKeys, UnusableIdentifier, read_identifier
+from app.settings import Settings
 
 from .batches import check_many
 from .decisions import Verdict, decide
@@ -155,33 +149,35 @@ class BatchOut(Answer):
     counts: CountsOut
 
 
-def _look_ups_of(request: Request) -> LookUps:
-    look_ups = request.app.state.look_ups
-    if not isinstance(look_ups, LookUps):
-        raise TypeError("the app was started without look-ups")
-    return look_ups
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """All that an answer needs of the process that gives it.
+
+    One dependency of the routes, because FastAPI takes as long for each as for reading the body.
+    """
+
+    look_ups: LookUps
+    quotas: Quotas
+    keys: PointKeys
+    directory: Directory
+    settings: Settings
 
 
-TheLookUps = Annotated[LookUps, Depends(_look_ups_of)]
+async def _desk_of(request: Request) -> Desk:
+    desk = request.app.state.desk
+    if not isinstance(desk, Desk):
+        raise TypeError("the app was started without a desk for checks")
+    return desk
 
 
-def _allow_for(request: Request) -> timedelta:
-    return timedelta(seconds=request.app.state.settings.allow_seconds)
-
-
-AllowFor = Annotated[timedelta, Depends(_allow_for)]
+TheDesk = Annotated[Desk, Depends(_desk_of)]
 
 
 @checks.post("", responses=responses(UnusableIdentifier, UnknownBrand, QuotaExceeded))
 async def check(
     body: CheckIn,
     caller: Checker,
-    look_ups: TheLookUps,
-    quotas: TheQuotas,
-    keys: ThePointKeys,
-    directory: TheDirectory,
-    region: DefaultRegion,
-    allow_for: AllowFor,
+    desk: TheDesk,
 ) -> CheckOut:
     """Ask before contacting somebody.
 
@@ -189,27 +185,29 @@ async def check(
     every opt-out whose receipt was sent before the request. No answer means: do not contact.
     """
     at = now()
-    brand = None if body.brand is None else await directory.brand(body.brand)
+    brand = None if body.brand is None else await desk.directory.brand(body.brand)
+    region = body.region or desk.settings.default_region
     identifiers = [
-        read_identifier(kind, value, region=body.region or region, pointer=f"/{kind.word}")
+        read_identifier(kind, value, region=region, pointer=f"/{kind.word}")
         for kind, value in body.given()
     ]
-    await quotas.count_checked(caller, len(identifiers))
+    await desk.quotas.count_checked(caller, len(identifiers))
     asked = [
-        [(digest, body.medium) for digest in keys.digests.digests(identifier)]
+        [(digest, body.medium) for digest in desk.keys.digests.digests(identifier)]
         for identifier in identifiers
     ]
-    found = await look_ups.one([question for questions in asked for question in questions])
+    found = await desk.look_ups.one([question for questions in asked for question in questions])
     verdict = decide(_by_point(asked, found), brand=brand)
     decisive = identifiers[verdict.decided_by]
+    allowed_for = timedelta(seconds=desk.settings.allow_seconds)
     return CheckOut(
         decision=verdict.decision,
-        reasons=await _reasons(verdict, directory),
+        reasons=await _reasons(verdict, desk.directory),
         identifier=MaskedOut(kind=decisive.kind, masked=mask(decisive)),
         evaluated=["suppressions"],
         position=min(one.position for one in found),
         checked_at=at,
-        valid_until=at + allow_for if verdict.decision == "allow" else None,
+        valid_until=at + allowed_for if verdict.decision == "allow" else None,
     )
 
 
@@ -235,26 +233,22 @@ async def _reasons(verdict: Verdict, directory: Directory) -> list[ReasonOut]:
 async def check_batch(
     body: BatchIn,
     caller: Checker,
-    look_ups: TheLookUps,
-    quotas: TheQuotas,
-    keys: ThePointKeys,
-    directory: TheDirectory,
-    region: DefaultRegion,
+    desk: TheDesk,
 ) -> BatchOut:
     """Ask about at most 10,000 people at once, as of one journal position.
 
     A contact point that cannot be understood is answered `block`, `unusable`.
     """
     at = now()
-    brand = None if body.brand is None else await directory.brand(body.brand)
-    await quotas.count_checked(caller, len(body.items))
+    brand = None if body.brand is None else await desk.directory.brand(body.brand)
+    await desk.quotas.count_checked(caller, len(body.items))
     checked = await check_many(
-        look_ups,
-        keys,
+        desk.look_ups,
+        desk.keys,
         [next(item.given()) for item in body.items],
         medium=body.medium,
         brand=brand,
-        region=body.region or region,
+        region=body.region or desk.settings.default_region,
     )
     results = [_result(*line) for line in zip(body.items, checked.verdicts, strict=True)]
     unusable = checked.verdicts.count(None)
