@@ -27,6 +27,7 @@ from app.platform.http import ForbiddenDestination, Zone, parse_destination
 from app.platform.idempotency import Once
 from app.platform.openapi import responses
 from app.platform.pages import Page, PageQuery, cut
+from app.platform.refusals import NotFound
 from app.platform.web import router
 from app.platform.wire import Slug
 from app.points import PointKeys, ThePointKeys
@@ -97,16 +98,22 @@ async def register_database(
 @databases.get("")
 async def read_databases(
     query: Annotated[PageQuery, Query()],
-    _caller: Reader,
+    caller: Reader,
     session: ReadSession,
     keys: ThePointKeys,
     directory: TheDirectory,
 ) -> Page[wire.DatabaseOut]:
-    """List databases with how each stands, in the order in which they were registered."""
+    """List databases with how each stands, in the order in which they were registered.
+
+    A key that is bound to one sees that one alone.
+    """
     after = query.after(int)
     rows = await list_databases(
         session, limit=query.limit + 1, after=0 if after is None else after[0]
     )
+    if caller.database is not None:
+        own = await list_databases(session, limit=1, after=caller.database - 1)
+        rows = [row for row in own if row.id == caller.database]
     page, next_cursor = cut(rows, query.limit, lambda row: (row.id,))
     standings = await read_standings(session, keys.vault, page, at=now())
     items = [await wire.DatabaseOut.of(one, directory) for one in standings]
@@ -115,10 +122,10 @@ async def read_databases(
 
 @databases.get("/{slug}")
 async def read_database(
-    slug: Slug, _caller: Reader, session: ReadSession, keys: ThePointKeys, directory: TheDirectory
+    slug: Slug, caller: Reader, session: ReadSession, keys: ThePointKeys, directory: TheDirectory
 ) -> wire.DatabaseOut:
     """Tell how a database stands."""
-    standing = await _standing(session, keys, await find_database(session, slug))
+    standing = await _standing(session, keys, await _find(session, slug, caller))
     return await wire.DatabaseOut.of(standing, directory)
 
 
@@ -144,7 +151,7 @@ async def change_registration(
         raise Forbidden(f"Changing {', '.join(redirected)} needs the scope admin.")
     at, issued = now(), None
     named = body.given("name", "party")
-    database = await find_database(session, slug)
+    database = await _find(session, slug, caller)
     if named:
         database = await change_database(session, slug, named, actor=caller.actor, at=at)
     if redirected:
@@ -167,18 +174,19 @@ async def change_registration(
 @databases.delete("/{slug}", status_code=204)
 async def delete_registration(slug: Slug, caller: Admin, session: Session) -> None:
     """Tell a database no more. Its keys are revoked; what it acknowledged stays proven."""
+    await _find(session, slug, caller)
     await remove_database(session, slug, actor=caller.actor, at=now())
 
 
 @databases.post("/{slug}/ping")
 async def ping_database(
-    request: Request, slug: Slug, _caller: Writer, keys: ThePointKeys
+    request: Request, slug: Slug, caller: Writer, keys: ThePointKeys
 ) -> wire.PingOut:
     """Send one signed request of type `ping` and tell what came of it. No entry is sent."""
     pool = database_of(request)
     # The connection is given back first: the database may take as long as it likes.
     async with pool.reading() as session:
-        database = await find_database(session, slug)
+        database = await _find(session, slug, caller)
         endpoint = await find_endpoint(session, keys.vault, database.id, at=now())
         journal = (await read_head(session)).journal
     return wire.PingOut.of(await ping(endpoint, journal=str(journal), settings=pool.settings))
@@ -189,7 +197,7 @@ async def pause_database(
     slug: Slug, caller: Writer, session: Session, keys: ThePointKeys, directory: TheDirectory
 ) -> wire.DatabaseOut:
     """Tell a database nothing more until it is resumed. Its place is kept; nothing is lost."""
-    database = await find_database(session, slug)
+    database = await _find(session, slug, caller)
     await pause(session, database.id)
     await note(session, caller.actor, "database.paused", f"database:{slug}", now())
     return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
@@ -200,7 +208,7 @@ async def resume_database(
     slug: Slug, caller: Writer, session: Session, keys: ThePointKeys, directory: TheDirectory
 ) -> wire.DatabaseOut:
     """Go on telling a database at once, from where it was; a failing one is tried now."""
-    database = await find_database(session, slug)
+    database = await _find(session, slug, caller)
     await resume(session, database.id)
     await note(session, caller.actor, "database.resumed", f"database:{slug}", now())
     return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
@@ -212,7 +220,7 @@ async def rotate_signing_secret(
 ) -> wire.SecretOut:
     """Make a new signing secret, shown once; for 24 hours both sign."""
     await once.replay(by=caller.key)
-    database, at = await find_database(session, slug), now()
+    database, at = await _find(session, slug, caller), now()
     secret = await rotate_secret(session, keys.vault, database.id, at=at)
     # Whoever is sending to it now knows the old secret alone.
     await interrupt(session, database.id)
@@ -231,7 +239,7 @@ async def replay_database(
     directory: TheDirectory,
 ) -> wire.DatabaseOut:
     """Tell a database again, from a position on. What it acknowledged stays proven."""
-    database = await find_database(session, slug)
+    database = await _find(session, slug, caller)
     await rewind(session, database.id, to=body.from_position - 1)
     await note(
         session,
@@ -246,10 +254,10 @@ async def replay_database(
 
 @databases.get("/{slug}/attempts")
 async def read_attempts(
-    slug: Slug, query: Annotated[PageQuery, Query()], _caller: Reader, session: ReadSession
+    slug: Slug, query: Annotated[PageQuery, Query()], caller: Reader, session: ReadSession
 ) -> Page[wire.AttemptOut]:
     """List the requests to a database, the latest first; kept for OPTOUT_ATTEMPTS_DAYS."""
-    database = await find_database(session, slug)
+    database = await _find(session, slug, caller)
     after = query.after(UUID)
     rows = await list_attempts(
         session,
@@ -259,6 +267,18 @@ async def read_attempts(
     )
     page, next_cursor = cut(rows, query.limit, lambda row: (row.id,))
     return Page(items=[wire.AttemptOut.of(one) for one in page], next_cursor=next_cursor)
+
+
+async def _find(session: ReadSession, slug: str, caller: Caller) -> RegisteredDatabase:
+    """Find a database; for a key that is bound to one there is no other.
+
+    Raises:
+        NotFound: there is none, or not for this key.
+    """
+    database = await find_database(session, slug)
+    if caller.database not in (None, database.id):
+        raise NotFound(f"No database has the slug {slug!r}.")
+    return database
 
 
 async def _standing(
