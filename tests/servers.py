@@ -55,16 +55,14 @@ def environment(folder: Path, given: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def optout(
-    *words: str, folder: Path, seconds: float = START_SECONDS, **given: str
-) -> subprocess.CompletedProcess[str]:
+def optout(*words: str, folder: Path, **given: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end; ``given`` are variables of its environment."""
     return subprocess.run(  # noqa: S603 - the command under test
         [*OPTOUT, *words],
         env=environment(folder, given),
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=START_SECONDS,
         check=False,
         stdin=subprocess.DEVNULL,
     )

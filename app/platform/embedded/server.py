@@ -120,7 +120,7 @@ class Embedded:
         self._claim = claim
 
     def start(self) -> None:
-        """Join the server, started first if nobody runs it; again: see that it still runs.
+        """Join the server, started first if nobody runs it; again: see that it answers.
 
         A new folder gets its keys, then its database.
 
@@ -141,6 +141,11 @@ class Embedded:
             if not joined:
                 self.stop()
             raise
+
+    def keep(self) -> None:
+        """See that the server is still kept, which costs no process; if not, as ``start``."""
+        if not self._keeper_lives():
+            self.start()
 
     def stop(self) -> None:
         """Leave the server; the last one to leave waits until it has stopped."""

@@ -1,0 +1,26 @@
+"""Serving the metrics of a process and of those that it starts."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import structlog
+
+from app.platform import metrics
+from app.settings import Settings
+
+from .root import fail
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def metrics_served(settings: Settings) -> Iterator[None]:
+    """Serve the metrics; a default address that is taken costs the metrics, not the registry."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(metrics.serving(settings.metrics_address))
+        except OSError as error:
+            if "metrics_address" in settings.model_fields_set:
+                fail(f"OPTOUT_METRICS_ADDRESS {settings.metrics_address}: {error.strerror}")
+            log.warning("no metrics: another process has their address", reason=error.strerror)
+        yield

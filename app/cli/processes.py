@@ -1,0 +1,202 @@
+"""The processes of a served registry: PostgreSQL, the worker, the web; watched and ended together.
+
+The worker is a process of its own, because a scrub or a thousand signatures in a web process
+would hold up the checks.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import typer
+import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
+
+from app.parties import CLI, NewKey, create_key, list_keys
+from app.platform import logs
+from app.platform.clock import now
+from app.platform.embedded import Embedded, FolderUnfit, ServerFailed
+from app.platform.schema import upgrade
+from app.platform.supervision import supervise
+from app.points import open_registry
+from app.settings import Settings
+
+from .metrics import metrics_served
+from .registry import export, with_embedded
+from .root import fail
+
+_WATCH_SECONDS = 1
+_PAUSE_SECONDS = 30
+"""The longest that a worker which keeps ending stays away."""
+
+_STOP_SECONDS = 20
+"""How long the worker may take to end: a request to a database has 15 seconds by default."""
+
+_DRAIN_SECONDS = 5
+"""How long requests under way may still take when the server is told to end."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Where the web processes listen, and how many they are."""
+
+    host: str
+    port: int
+    workers: int
+
+
+def run(
+    settings: Settings,
+    embedded: Embedded | None,
+    web: Web,
+    told: threading.Event,
+    *,
+    with_worker: bool,
+) -> None:
+    """Serve until a signal ends it, or refuse before anything listens.
+
+    ``told`` is set by a signal that came while nobody else, as uvicorn, was waiting for it.
+
+    Raises:
+        SchemaUnfit: the database at the URL is empty, or needs newer code.
+        KeysUnfit: the keys are not those that the data was written with.
+    """
+    logs.configure(settings)
+    if embedded is not None:
+        settings = with_embedded(settings, embedded)
+    if settings.database_url is None:
+        raise ValueError("no database was reached")
+    upgrade(settings.database_url.get_secret_value(), init=embedded is not None)
+    asyncio.run(_prepare(settings, None if embedded is None else embedded.folder.path))
+    if told.is_set():
+        return
+    export(settings)
+    supervise()
+    with metrics_served(settings), _watched(embedded, told, with_worker=with_worker):
+        uvicorn.run(
+            "app.main:serve_app",
+            factory=True,
+            host=web.host,
+            port=web.port,
+            workers=web.workers,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            forwarded_allow_ips=settings.trusted_proxies,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+
+
+async def _prepare(settings: Settings, folder: Path | None) -> None:
+    if settings.digest_keys is None or settings.sealing_keys is None:
+        fail("OPTOUT_DIGEST_KEYS and OPTOUT_SEALING_KEYS must be set with OPTOUT_DATABASE_URL.")
+    async with open_registry(settings) as (database, _), database.transaction() as session:
+        if folder is not None and not await list_keys(session, limit=1):
+            new = NewKey("first admin", ["admin"])
+            # Written before the commit: a key that nobody can read would be the only one.
+            _write_admin_key(folder, (await create_key(session, new, actor=CLI, at=now())).text)
+
+
+def _write_admin_key(folder: Path, text: str) -> None:
+    path = folder / "admin.key"
+    path.unlink(missing_ok=True)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(file, "w", encoding="ascii") as out:
+        out.write(f"{text}\n")
+        out.flush()
+        os.fsync(file)
+    if sys.stdout.isatty():
+        typer.echo(f"The first admin key, shown this once, and kept in {path}:\n{text}")
+    else:
+        typer.echo(f"The first admin key is in {path}")
+
+
+@contextmanager
+def _watched(
+    embedded: Embedded | None, told: threading.Event, *, with_worker: bool
+) -> Iterator[None]:
+    """Run the worker and see every second that it and PostgreSQL's keeper still do."""
+    ending = threading.Event()
+    watch = threading.Thread(target=_watch, args=(ending, told, embedded, with_worker))
+    watch.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        watch.join()
+
+
+def _watch(
+    ending: threading.Event,
+    told: threading.Event,
+    embedded: Embedded | None,
+    with_worker: bool,  # noqa: FBT001 - as Thread passes it
+) -> None:
+    worker = _Worker() if with_worker else None
+    while not ending.wait(_WATCH_SECONDS):
+        if told.is_set():
+            # It came in the moment before uvicorn listened to signals: say it again.
+            os.kill(os.getpid(), signal.SIGTERM)
+        if embedded is not None:
+            try:
+                embedded.keep()
+            except (FolderUnfit, ServerFailed):
+                log.exception("PostgreSQL is not running")
+        if worker is not None:
+            worker.keep()
+    if worker is not None:
+        worker.stop()
+
+
+class _Worker:
+    """The worker's process, started again when it ends, less and less eagerly.
+
+    It belongs to the thread that makes it, which must stay: see ``end_with_supervisor``.
+    """
+
+    def __init__(self) -> None:
+        self._pause = _WATCH_SECONDS
+        self._start()
+
+    def _start(self) -> None:
+        self._started = time.monotonic()
+        # In a session of its own, so that Ctrl-C reaches it in its turn.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "app.cli", "worker"],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def keep(self) -> None:
+        """Start it again if it has ended and has been given its pause."""
+        lived = time.monotonic() - self._started
+        if self._process.poll() is None or lived < self._pause:
+            return
+        log.error("the worker ended, and is started again", status=self._process.returncode)
+        mark_process_dead(self._process.pid)  # type: ignore[no-untyped-call]  # the package's own gap
+        self._pause = _WATCH_SECONDS if lived > _PAUSE_SECONDS else 2 * self._pause
+        self._pause = min(self._pause, _PAUSE_SECONDS)
+        self._start()
+
+    def stop(self) -> None:
+        """End it, after what it is sending if that ends in time."""
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_STOP_SECONDS)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,60 @@
+"""Turning what stops a command into a sentence and an exit status."""
+
+import traceback
+
+import typer
+from alembic.util import CommandError
+from pydantic import ValidationError
+
+from app.platform.db import Unavailable, is_unavailable
+from app.platform.embedded import FolderUnfit, KeysMissing, ServerFailed
+from app.platform.keyring import BadKeys
+from app.platform.problems import Problem
+from app.platform.schema import SchemaUnfit
+from app.platform.vault import KeysUnfit
+
+from .root import REFUSED, UNREACHABLE
+
+WRONG_USE = 2
+
+_REFUSALS = (Problem, FolderUnfit, KeysMissing, SchemaUnfit, KeysUnfit, BadKeys, CommandError)
+_STATES_OF_NO_DATABASE = ("28", "3D")
+"""Classes of SQLSTATE for a user that may not connect, and a database that is not there."""
+
+
+def explain(error: Exception) -> int:
+    """Say on standard error what stopped a command, and return its exit status.
+
+    What is none of a command's refusals is a fault of ours, shown with its trace.
+    """
+    if isinstance(error, ValidationError):
+        typer.echo(_settings(error), err=True)
+        return WRONG_USE
+    if isinstance(error, Unavailable | ServerFailed) or is_unavailable(error) or _unknown(error):
+        typer.echo(f"The registry's database cannot be reached: {_last(error)}", err=True)
+        return UNREACHABLE
+    if isinstance(error, _REFUSALS):
+        typer.echo(str(error), err=True)
+        return REFUSED
+    typer.echo("".join(traceback.format_exception(error)), err=True)
+    return REFUSED
+
+
+def _settings(error: ValidationError) -> str:
+    lines = [
+        f"OPTOUT_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}"
+        for each in error.errors(include_input=False, include_url=False)
+    ]
+    return "\n".join(lines)
+
+
+def _unknown(error: Exception) -> bool:
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return str(state or "")[:2] in _STATES_OF_NO_DATABASE
+
+
+def _last(error: BaseException) -> str:
+    """Take the driver's own words, without SQLAlchemy's around them."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or type(error).__name__

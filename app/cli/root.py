@@ -1,0 +1,56 @@
+"""What all commands share: the tree they hang on, exit statuses, and how they speak.
+
+Answers go to standard output, everything else to standard error.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+REFUSED = 1
+UNREACHABLE = 3
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def optout() -> None:
+    """Know who said 'stop contacting me', and tell every database."""
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def fail(message: str, status: int = REFUSED) -> NoReturn:
+    """End the command with a message and an exit status."""
+    typer.echo(message, err=True)
+    raise typer.Exit(status)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on one line, times as ISO 8601."""
+    typer.echo(json.dumps(value, default=str, ensure_ascii=False))
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on a terminal; elsewhere a line per row, with tabs between."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        # Names are the operators' own: brackets in them are not markup.
+        table.add_row(*row)
+    Console(markup=False, highlight=False).print(table)

@@ -1,0 +1,22 @@
+"""``optout worker``: the worker alone, beside a ``serve`` on another machine or on this one."""
+
+import os
+from contextlib import nullcontext
+
+from app import worker as process
+from app.settings import read_settings
+
+from .metrics import metrics_served
+from .registry import export, reached
+from .root import app
+
+
+@app.command()
+def worker() -> None:
+    """Tell the databases, and do whatever else is due; any number of these may run."""
+    with reached() as settings:
+        export(settings)
+        # Started by ``serve``, which serves the metrics of all its processes.
+        counted = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        with nullcontext() if counted else metrics_served(read_settings()):
+            process.main()
