@@ -1,0 +1,111 @@
+"""``optout snapshot``: a database's present list in a file, with the cursor to follow on from."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Annotated
+
+import httpx
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from .remote import ApiKey, NoAnswer, Url, remote
+from .root import AsJson, app, fail, print_json
+
+_SILENCE_SECONDS = 60
+_STANDARD_OUTPUT = Path("-")
+
+
+class Format(StrEnum):
+    """How a snapshot is written."""
+
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+    @property
+    def media_type(self) -> str:
+        """The type to ask for."""
+        return {"ndjson": "application/x-ndjson", "csv": "text/csv"}[self.value]
+
+
+@app.command()
+def snapshot(
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="`-`: standard output.")],
+    format: Annotated[Format, typer.Option()] = Format.NDJSON,  # noqa: A002 - the option's word
+    url: Url = None,
+    key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write what is suppressed for the database that the key is bound to.
+
+    The file appears when it is whole, readable by its owner only, and beside it FILE.cursor, from
+    which the journal goes on. On standard output the cursor goes to standard error, and only exit
+    status 0 says that the list is whole.
+    """
+    to_output = output == _STANDARD_OUTPUT
+    if to_output and as_json:
+        raise typer.BadParameter("standard output is taken", param_hint="--json")
+    asked = {"Accept": format.media_type}
+    with (
+        remote(url, key, as_json=as_json, seconds=_SILENCE_SECONDS) as registry,
+        registry.stream("GET", "/v1/snapshot", headers=asked) as response,
+    ):
+        cursor = response.headers.get("journal-cursor")
+        if cursor is None:
+            raise NoAnswer(f"{response.url} did not answer with a snapshot.", None)
+        try:
+            if to_output:
+                lines = _copy(response, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+            else:
+                lines = _write(response, output, cursor)
+        except OSError as error:
+            fail(f"{error.filename or output}: {error.strerror}")
+    erased = int(response.headers.get("optout-erased", 0))
+    if as_json:
+        print_json({"lines": lines, "erased": erased, "journal_cursor": cursor})
+        return
+    typer.echo(f"{lines} lines; {erased} more are erased and cannot be told", err=True)
+    typer.echo(f"Journal-Cursor: {cursor}", err=True)
+
+
+def _write(response: httpx.Response, path: Path, cursor: str) -> int:
+    with _replacing(path) as file:
+        lines = _copy(response, file)
+    # After the list: an older cursor beside a newer list repeats entries, the reverse loses some.
+    with _replacing(path.with_name(f"{path.name}.cursor")) as file:
+        file.write(f"{cursor}\n".encode())
+    return lines
+
+
+def _copy(response: httpx.Response, file: IO[bytes]) -> int:
+    columns = SpinnerColumn(), TextColumn("{task.completed:,} lines"), TimeElapsedColumn()
+    shown = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+    with shown as progress:
+        task = progress.add_task("snapshot", total=None)
+        for chunk in response.iter_bytes():
+            file.write(chunk)
+            progress.advance(task, chunk.count(b"\n"))
+    return int(progress.tasks[task].completed)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write beside a file, and put it in its place at the end of the block: whole or not at all."""
+    # Its mode is 0600: the list holds contact points.
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        written = Path(file.name)
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            written.replace(path)
+        except BaseException:
+            written.unlink()
+            raise

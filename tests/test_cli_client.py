@@ -1,0 +1,409 @@
+"""The client commands, as processes, against a served registry and against false ones."""
+
+import asyncio
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import client, snapshot  # noqa: F401 - they hang their commands on the app
+from app.cli.root import app
+from tests.peers import Talk, peer, read_request
+from tests.servers import OPTOUT, Served, environment, free_port, serving
+
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+RECEIPT = b'{"id": "1", "propagation": {}}'
+DEFER = b'{"decision": "defer", "reasons": [], "identifier": {"masked": "x"}, "valid_until": null}'
+SERVED_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Command:
+    """Runs the command as a client of one registry."""
+
+    url: str
+    key: str = "optout_unread"
+
+    def __call__(self, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+        """Run it as a process to its end, with ``given`` on standard input."""
+        done = subprocess.run(  # noqa: S603 - the command under test
+            [*OPTOUT, *words],
+            env=environment(Path("absent"), {"OPTOUT_URL": self.url, "OPTOUT_KEY": self.key}),
+            input=given,
+            capture_output=True,
+            timeout=SERVED_SECONDS,
+            check=False,
+        )
+        return subprocess.CompletedProcess(
+            words, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+    def here(self, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+        """Run it in this process, which takes no second to start."""
+        url = () if "--url" in words else ("--url", self.url)
+        key = () if "--key" in words else ("--key", self.key)
+        done = CliRunner().invoke(app, [*words, *url, *key], input=given)
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve a registry with a brand, a channel and a database."""
+    with serving(tmp_path_factory.mktemp("client") / "data") as served:
+        client = _admin(served)
+        for path, document in (
+            ("brands", {"slug": "sauerkraut", "name": "Sauerkraut"}),
+            (
+                "parties",
+                {
+                    "slug": "dakar",
+                    "name": "Call centre, Dakar",
+                    "kind": "subcontractor",
+                    "country": "SN",
+                    "contact_email": "dakar@example.com",
+                },
+            ),
+            (
+                "databases",
+                {
+                    "slug": "letters",
+                    "name": "Letters",
+                    "party": "dakar",
+                    "kinds": ["siren"],
+                    "media": ["post"],
+                    "delivery": {"mode": "pull"},
+                },
+            ),
+            (
+                "channels",
+                {
+                    "slug": "call-centre-dakar",
+                    "name": "Calls from Dakar",
+                    "kind": "call_centre",
+                    "party": "dakar",
+                },
+            ),
+        ):
+            client.post(f"/v1/{path}", json=document).raise_for_status()
+        client.close()
+        yield served
+
+
+@pytest.fixture
+def command(served: Served) -> Command:
+    """Run commands with a key that is bound to the channel."""
+    return Command(served.url, _key(served, ["opt-outs:write", "checks"], "call-centre-dakar"))
+
+
+def _admin(served: Served) -> httpx.Client:
+    return httpx.Client(
+        base_url=served.url, headers={"Authorization": f"Bearer {served.admin_key}"}, timeout=30
+    )
+
+
+def _key(
+    served: Served, scopes: list[str], channel: str | None = None, database: str | None = None
+) -> str:
+    with _admin(served) as admin:
+        new = {"name": "test", "scopes": scopes, "channel": channel, "database": database}
+        made = admin.post("/v1/keys", json=new)
+    return str(made.raise_for_status().json()["key"])
+
+
+def test_an_opt_out_prints_its_receipt_masked_and_a_check_then_blocks(command: Command) -> None:
+    before = command("check", "--phone", "06 39 98 10 01", "--medium", "voice")
+    assert before.returncode == 0
+    assert re.fullmatch(rf"allow  \+33 6 •• •• •• 01  voice  until {TIME}\n", before.stdout)
+
+    taken = command("opt-out", "--phone", "06 39 98 10 01", "--email", "someone@example.com")
+    assert taken.returncode == 0
+    assert re.fullmatch(
+        rf"Receipt {UUID}, journal position \d+\n"
+        rf"  objection by call-centre-dakar of {TIME}\n"
+        r"  \+33 6 •• •• •• 01  voice, sms, messaging, email, post  every brand\n"
+        r"  s•••@example\.com  voice, sms, messaging, email, post  every brand\n"
+        r"  acknowledged by 0 of \d databases so far\n",
+        taken.stdout,
+    )
+
+    after = command("check", "--phone", "+33 6 39 98 10 01", "--medium", "voice")
+    assert after.returncode == 1
+    assert re.fullmatch(
+        rf"block  \+33 6 •• •• •• 01  voice\n  opted_out: objection of {TIME}, every brand\n",
+        after.stdout,
+    )
+
+
+def test_every_option_of_an_opt_out_reaches_the_registry(command: Command, served: Served) -> None:
+    taken = command(
+        "opt-out",
+        *("--phone", "06 39 98 10 02", "--phone", "06 39 98 10 03", "--region", "FR"),
+        *("--siren", "732829320", "--customer", "crm:7"),
+        *("--media", "voice", "--media", "sms", "--brand", "sauerkraut"),
+        *("--reason", "refusal", "--occurred-at", "2026-01-31T10:00:00+01:00"),
+        *("--channel", "call-centre-dakar", "--recorded-by", "agent 7", "--reference", "call 1"),
+        *("--evidence", "tape 1", "--evidence-kind", "call_recording"),
+        *("--evidence-sha256", "0" * 64, "--json"),
+    )
+    receipt = json.loads(taken.stdout)
+    assert [one["masked"] for one in receipt["suppressions"]] == [
+        "+33 6 •• •• •• 02",
+        "+33 6 •• •• •• 03",
+        "•••20",
+        "•••:7",
+    ]
+    assert receipt["media"] == ["voice", "sms"]
+    assert receipt["brand"] == "sauerkraut"
+    assert receipt["reason"] == "refusal"
+    assert receipt["occurred_at"] == "2026-01-31T09:00:00.000000Z"
+    with _admin(served) as admin:
+        assert admin.get(f"/v1/opt-outs/{receipt['id']}").json() == receipt
+
+    again = command(
+        "opt-out", "--phone", "06 39 98 10 02", "--reference", "call 1", "--media", "sms"
+    )
+    assert again.returncode == 1, "the reference was not told"
+
+
+def test_contact_points_on_standard_input_are_one_a_line(command: Command) -> None:
+    taken = command("opt-out", "--phone", "-", "--json", given=b"0639981004\n\n 06 39 98 10 05\r\n")
+    masked = [one["masked"] for one in json.loads(taken.stdout)["suppressions"]]
+    assert masked == ["+33 6 •• •• •• 04", "+33 6 •• •• •• 05"]
+
+    asked = command("check", "--phone", "-", "--medium", "sms", given=b"+33639981005\n")
+    assert asked.returncode == 1
+    assert asked.stdout.startswith("block  +33 6 •• •• •• 05")
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        pytest.param(["opt-out"], b"", id="nobody"),
+        pytest.param(["opt-out", "--phone", "-", "--email", "a@example.com"], b"", id="empty"),
+        pytest.param(["check", "--phone", "-", "--email", "a@b.c", "--medium", "sms"], b"", id="e"),
+        pytest.param(["opt-out", "--phone", "-", "--email", "-"], b"x", id="two readers"),
+        pytest.param(["opt-out", "--phone", "-"], b"\xff", id="no text"),
+        pytest.param(["opt-out", "--phone", "1", "--evidence-sha256", "0"], b"", id="no evidence"),
+        pytest.param(["check", "--medium", "sms"], b"", id="check nobody"),
+        pytest.param(["check", "--phone", "0639981001"], b"", id="check without a medium"),
+        pytest.param(["check", "--phone", "-", "--medium", "sms"], b"1\n2\n", id="check two"),
+        pytest.param(["check", "--phone", "1", "--medium", "sms", "--key", "é"], b"", id="no key"),
+        pytest.param(["check", "--phone", "1", "--medium", "sms", "--url", "x"], b"", id="no url"),
+        pytest.param(["snapshot"], b"", id="snapshot to nowhere"),
+        pytest.param(["snapshot", "-o", "-", "--json"], b"", id="two outputs"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_asks_nobody(words: list[str], given: bytes) -> None:
+    done = Command(f"http://127.0.0.1:{free_port()}").here(*words, given=given)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_a_refusal_shows_title_detail_and_pointers_and_ends_with_1(command: Command) -> None:
+    done = command("opt-out", "--phone", "0639981006", "--media", "smoke", "--brand", "")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "The request cannot be understood: 2 things are wrong.",
+        "  /media: one of voice, sms, messaging, email, post is needed",
+        "  /brand: String should match pattern '^[a-z0-9-]{1,64}$'",
+    ]
+    assert command("check", "--phone", "0639981006", "--medium", "voice").returncode == 0
+
+
+def test_a_refusal_for_machines_is_the_problem_itself(command: Command) -> None:
+    done = command("check", "--phone", "nobody's", "--medium", "sms", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["type"] == "/problems/unusable-identifier"
+    assert done.stderr.startswith("Do not contact")
+
+
+def test_a_key_that_is_not_known_is_refused(command: Command) -> None:
+    done = command("check", "--phone", "0639981006", "--medium", "voice", "--key", "optout_x")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Do not contact")
+    assert "A valid key is needed" in done.stderr
+
+
+def test_a_check_without_a_registry_ends_with_3_and_says_do_not_contact() -> None:
+    done = Command(f"http://127.0.0.1:{free_port()}")("check", "--phone", "1", "--medium", "voice")
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr.startswith("Do not contact")
+    assert "cannot be reached" in done.stderr
+
+
+def _answer(status: str, body: bytes, type_: str = "application/json", more: str = "") -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {type_}\r\n{more}Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        pytest.param(_answer("200 OK", b"<html>", "text/html"), 3, id="a page"),
+        pytest.param(_answer("200 OK", b"[]"), 3, id="a list"),
+        pytest.param(_answer("302 Found", b"", more="Location: /elsewhere\r\n"), 3, id="elsewhere"),
+        pytest.param(_answer("404 Not Found", b"{}"), 3, id="no registry"),
+        pytest.param(_answer("500 Oh", b"{}", "application/problem+json"), 3, id="a fault"),
+        pytest.param(_answer("403 No", b"{", "application/problem+json"), 3, id="half a problem"),
+        pytest.param(_answer("200 OK", b'{"decision": "allow"}')[:-9], 3, id="half an answer"),
+        pytest.param(_answer("200 OK", DEFER), 1, id="defer"),
+        pytest.param(_answer("200 OK", b'{"allow": true}'), 1, id="another shape"),
+    ],
+)
+async def test_what_is_no_allow_is_no_permission(answer: bytes, status: int) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(answer)
+        await writer.drain()
+
+    done = await _ask(talk, "check", "--phone", "1", "--medium", "voice")
+    assert done.returncode == status, done.stderr
+    assert "allow  " not in done.stdout
+
+
+async def test_an_opt_out_without_an_answer_is_sent_again_under_the_same_key() -> None:
+    keys: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await read_request(reader)
+        keys.extend(re.findall(rb"(?i)idempotency-key: (\S+)", request))
+        if len(keys) == 2:
+            busy = b'{"title": "Busy", "detail": "Ask again."}'
+            writer.write(_answer("409 No", busy, "application/problem+json", "Retry-After: 1\r\n"))
+        if len(keys) == 3:
+            writer.write(_answer("201 Created", RECEIPT))
+        await writer.drain()
+
+    done = await _ask(talk, "opt-out", "--phone", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads(RECEIPT)
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+
+
+async def test_an_opt_out_without_a_receipt_names_the_key_to_try_again_with() -> None:
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+
+    done = await _ask(silent, "opt-out", "--phone", "1", "--idempotency-key", "mine")
+    assert done.returncode == 3
+    assert "--idempotency-key mine" in done.stderr
+    assert "cannot be reached" in done.stderr
+
+
+async def test_a_refused_opt_out_is_not_sent_again() -> None:
+    refusal = _answer("403 No", b'{"title": "No"}', "application/problem+json")
+    async with peer(refusal) as registry:
+        done = await asyncio.to_thread(
+            Command(f"http://127.0.0.1:{registry.port}").here, "opt-out", "--phone", "1"
+        )
+    assert done.returncode == 1
+    assert len(registry.requests) == 1
+
+
+async def test_the_surroundings_choose_neither_proxy_nor_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n", encoding="ascii")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    async with peer(_answer("201 Created", RECEIPT)) as registry:
+        done = await asyncio.to_thread(
+            Command(f"http://127.0.0.1:{registry.port}"), "opt-out", "--phone", "1", "--json"
+        )
+    assert done.returncode == 0, done.stderr
+    assert b"authorization: bearer optout_unread" in registry.requests[0].lower()
+
+
+def test_a_snapshot_is_the_list_of_the_database_that_the_key_is_bound_to(
+    command: Command, served: Served, tmp_path: Path
+) -> None:
+    taken = command("opt-out", "--siren", "552100554", "--phone", "0639981007", "--json")
+    receipt = json.loads(taken.stdout)
+    suppression = receipt["suppressions"][0]
+    bound = Command(served.url, _key(served, ["journal:read"], database="letters"))
+    done = bound("snapshot", "-o", str(tmp_path / "list"), "--json")
+    cursor = (tmp_path / "list.cursor").read_text(encoding="ascii").strip()
+    assert json.loads(done.stdout) == {"lines": 1, "erased": 0, "journal_cursor": cursor}
+    line = {
+        "identifier": {"kind": "siren", "format": "plain", "value": "552100554"},
+        "brand": None,
+        "media": ["post"],
+        "version": 1,
+        "position": receipt["position"],
+        "since": suppression["since"],
+    }
+    assert json.loads((tmp_path / "list").read_text(encoding="utf-8")) == line
+
+    written = bound("snapshot", "-o", "-", "--format", "csv")
+    assert written.stdout.splitlines() == [
+        "kind,value,brand,media,version,position,since",
+        f"siren,552100554,,post,1,{line['position']},{line['since']}",
+    ]
+    assert written.stderr.splitlines() == [
+        "2 lines; 0 more are erased and cannot be told",
+        f"Journal-Cursor: {cursor}",
+    ]
+    assert command("snapshot", "-o", "-").returncode == 1, "a key that is bound to no database"
+
+
+LINE = b'{"identifier": {"kind": "phone", "format": "plain", "value": "+33639981001"}}\n'
+CHUNK = b"%x\r\n%b\r\n" % (len(LINE), LINE)
+HEAD = b"HTTP/1.1 200 OK\r\nJournal-Cursor: abc\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def _streaming(*parts: bytes) -> Talk:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"".join(parts))
+        await writer.drain()
+
+    return talk
+
+
+async def test_a_snapshot_that_breaks_off_leaves_the_one_before_it(tmp_path: Path) -> None:
+    list_, cursor = tmp_path / "list", tmp_path / "list.cursor"
+    whole = await _ask(_streaming(HEAD, CHUNK, b"0\r\n\r\n"), "snapshot", "-o", str(list_))
+    assert whole.returncode == 0, whole.stderr
+    assert list_.read_bytes() == LINE
+    assert list_.stat().st_mode & 0o777 == 0o600
+    assert cursor.read_bytes() == b"abc\n"
+
+    broken = await _ask(_streaming(HEAD, CHUNK, CHUNK), "snapshot", "-o", str(list_))
+    assert broken.returncode == 3, broken.stderr
+    assert list_.read_bytes() == LINE
+    assert _names(tmp_path) == ["list", "list.cursor"]
+
+
+async def test_a_page_that_is_no_snapshot_is_not_written(tmp_path: Path) -> None:
+    page = HEAD.replace(b"Journal-Cursor", b"Server")
+    done = await _ask(_streaming(page, CHUNK, b"0\r\n\r\n"), "snapshot", "-o", f"{tmp_path}/list")
+    assert done.returncode == 3
+    assert _names(tmp_path) == []
+
+
+async def test_a_snapshot_says_where_it_cannot_be_written(tmp_path: Path) -> None:
+    done = await _ask(_streaming(HEAD, b"0\r\n\r\n"), "snapshot", "-o", f"{tmp_path}/no/list")
+    assert done.returncode == 1
+    assert "No such file or directory" in done.stderr
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+async def _ask(talk: Talk, *words: str) -> subprocess.CompletedProcess[str]:
+    async with peer(talk) as registry:
+        return await asyncio.to_thread(Command(f"http://127.0.0.1:{registry.port}").here, *words)
