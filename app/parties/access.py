@@ -136,7 +136,7 @@ class Access:
         answer = self._look_ups.ask(hashed)
         if age < GOOD_FOR:
             return seen
-        return await asyncio.shield(answer)
+        return await answer
 
     async def _look_up(self, digests: Sequence[bytes]) -> Mapping[bytes, _Seen]:
         begun = time.monotonic()

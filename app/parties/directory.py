@@ -5,7 +5,6 @@ channels and parties never change nor go away, so what was once read stays right
 is looked up, all that are missing at the moment in one query, and never two queries at a time.
 """
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 
@@ -113,7 +112,7 @@ class _Names:
         return found[1]
 
     async def _ask(self, subject: str | int) -> tuple[int, str] | None:
-        return await asyncio.shield(self._missing.ask(subject))
+        return await self._missing.ask(subject)
 
     async def _look_up(self, subjects: Sequence[str | int]) -> Mapping[str | int, tuple[int, str]]:
         slugs = [subject for subject in subjects if isinstance(subject, str)]

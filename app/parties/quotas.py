@@ -4,7 +4,6 @@ The list is itself a target: a stolen key must not be able to ask for the whole 
 Keys with scope ``admin`` have none.
 """
 
-import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -123,7 +122,7 @@ class Quotas:
         of = (key, day)
         use = self._uses.get(of)
         if use is None:
-            known = await asyncio.shield(self._unread.ask(of))
+            known = await self._unread.ask(of)
             use = self._uses.setdefault(of, _Use(known or 0))
         return use
 

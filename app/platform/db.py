@@ -18,7 +18,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
-    async_sessionmaker,
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
@@ -177,7 +176,7 @@ class Database:
 
 @asynccontextmanager
 async def _session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
-    session = async_sessionmaker(engine, expire_on_commit=False, autoflush=False)()
+    session = AsyncSession(engine, expire_on_commit=False, autoflush=False)
     async with unavailable_is_503():
         try:
             yield session

@@ -4,7 +4,7 @@ It stands on the ground because keys, slugs and checks are all looked up so.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -22,20 +22,18 @@ class Merged(Generic[K, V]):
     def __init__(self, look_up: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
         """Take the look-up; what its answer leaves out is answered with None."""
         self._look_up = look_up
-        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._running: asyncio.Task[None] | None = None
 
     def ask(self, subject: K) -> asyncio.Future[V | None]:
-        """Put a question; the future is shared, so await it under ``asyncio.shield``.
+        """Put a question; the answer is the asker's own, and may be given up.
 
         A failed look-up fails every future of its round; one that nobody awaits is dropped.
         """
-        answer = self._waiting.get(subject)
-        if answer is None:
-            answer = asyncio.get_running_loop().create_future()
-            self._waiting[subject] = answer
-            if self._running is None:
-                self._running = asyncio.create_task(self._run())
+        answer: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(subject, []).append(answer)
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
         return answer
 
     async def _run(self) -> None:
@@ -44,17 +42,25 @@ class Merged(Generic[K, V]):
             try:
                 found = await self._look_up(tuple(asked))
             except Exception as error:  # noqa: BLE001 - whoever asked raises it
-                for answer in asked.values():
-                    if not answer.done():
-                        answer.set_exception(error)
-                        answer.exception()  # else asyncio complains of those that nobody awaits
+                for _, answer in _awaited(asked):
+                    answer.set_exception(error)
+                    answer.exception()  # else asyncio complains of those that nobody awaits
             else:
-                for subject, answer in asked.items():
-                    if not answer.done():
-                        answer.set_result(found.get(subject))
+                for subject, answer in _awaited(asked):
+                    answer.set_result(found.get(subject))
         self._running = None
 
     async def settled(self) -> None:
         """Wait until nothing is being looked up."""
         while self._running is not None:
             await self._running
+
+
+def _awaited(
+    asked: Mapping[K, Sequence[asyncio.Future[V | None]]],
+) -> Iterator[tuple[K, asyncio.Future[V | None]]]:
+    """Go through the answers that nobody has given up."""
+    for subject, answers in asked.items():
+        for answer in answers:
+            if not answer.done():
+                yield subject, answer
