@@ -4,7 +4,7 @@ import os
 from contextlib import nullcontext
 
 from app import worker as process
-from app.settings import read_settings
+from app.platform import logs
 
 from .metrics import metrics_served
 from .registry import export, reached
@@ -16,7 +16,8 @@ def worker() -> None:
     """Tell the databases, and do whatever else is due; any number of these may run."""
     with reached() as settings:
         export(settings)
+        logs.configure(settings)
         # Started by ``serve``, which serves the metrics of all its processes.
         counted = "PROMETHEUS_MULTIPROC_DIR" in os.environ
-        with nullcontext() if counted else metrics_served(read_settings()):
+        with nullcontext() if counted else metrics_served(settings):
             process.main()
