@@ -13,6 +13,7 @@ _HOMES = {
     "migrate": "operate",
     "keys": "operate",
     "verify": "operate",
+    "rekey": "operate",
     "settings": "operate",
     "openapi": "operate",
     "opt-out": "client",
