@@ -97,7 +97,10 @@ def test_a_terminal_is_shown_the_admin_key_once(folder: Path) -> None:
         shown = os.read(ours, 10_000).decode()
         # This signal comes before the server listens to any.
         process.terminate()
-        assert process.wait(30) == 0
+        try:
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
     os.close(ours)
     assert shown.split()[-1] == (folder / "admin.key").read_text(encoding="ascii").strip()
 
