@@ -40,6 +40,7 @@ from .databases import (
     read_standings,
     remove_database,
     tell_otherwise,
+    wait_until_still,
 )
 from .endpoints import WeakFormat, find_endpoint, rotate_secret
 from .pings import ping
@@ -187,20 +188,27 @@ async def ping_database(
     # The connection is given back first: the database may take as long as it likes.
     async with pool.reading() as session:
         database = await _find(session, slug, caller)
-        endpoint = await find_endpoint(session, keys.vault, database.id, at=now())
+        endpoint = await find_endpoint(session, keys.vault, database.id)
         journal = (await read_head(session)).journal
     return wire.PingOut.of(await ping(endpoint, journal=str(journal), settings=pool.settings))
 
 
 @databases.post("/{slug}/pause")
 async def pause_database(
-    slug: Slug, caller: Writer, session: Session, keys: ThePointKeys, directory: TheDirectory
+    request: Request, slug: Slug, caller: Writer, keys: ThePointKeys, directory: TheDirectory
 ) -> wire.DatabaseOut:
-    """Tell a database nothing more until it is resumed. Its place is kept; nothing is lost."""
-    database = await _find(session, slug, caller)
-    await pause(session, database.id)
-    await note(session, caller.actor, "database.paused", f"database:{slug}", now())
-    return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
+    """Tell a database nothing more until it is resumed. Its place is kept; nothing is lost.
+
+    Answers when a request under way has ended: after the answer nothing is sent.
+    """
+    pool = database_of(request)
+    async with pool.transaction() as session:
+        database = await _find(session, slug, caller)
+        await pause(session, database.id)
+        await note(session, caller.actor, "database.paused", f"database:{slug}", now())
+    await wait_until_still(pool, database)
+    async with pool.reading() as session:
+        return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
 
 
 @databases.post("/{slug}/resume")
@@ -221,9 +229,10 @@ async def rotate_signing_secret(
     """Make a new signing secret, shown once; for 24 hours both sign."""
     await once.replay(by=caller.key)
     database, at = await _find(session, slug, caller), now()
-    secret = await rotate_secret(session, keys.vault, database.id, at=at)
-    # Whoever is sending to it now knows the old secret alone.
+    # Whoever is sending to it now knows the old secret alone. First, since couriers lock in this
+    # order too.
     await interrupt(session, database.id)
+    secret = await rotate_secret(session, keys.vault, database.id, at=at)
     await note(session, caller.actor, "database.secret-rotated", f"database:{slug}", at)
     answer = wire.SecretOut(signing_secret=secret)
     return await once.remember(answer, status=200, without=("signing_secret",))
@@ -284,8 +293,9 @@ async def _find(session: ReadSession, slug: str, caller: Caller) -> RegisteredDa
 async def _standing(
     session: ReadSession, keys: PointKeys, database: RegisteredDatabase
 ) -> Standing:
-    (standing,) = await read_standings(session, keys.vault, [database], at=now())
-    return standing
+    for standing in await read_standings(session, keys.vault, [database], at=now()):
+        return standing
+    raise NotFound(f"No database has the slug {database.slug!r}.")
 
 
 async def _brands(slugs: list[str] | None, directory: Directory) -> tuple[int, ...] | None:

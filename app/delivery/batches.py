@@ -36,12 +36,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The entries after ``previous`` up to ``to``, ready to be sent; none: nothing to be sent."""
+    """The entries after ``previous`` up to ``to``, ready to be sent; none: nothing to be sent.
+
+    ``last`` is the id of the last entry.
+    """
 
     journal: UUID
     previous: int
     to: int
     entries: int
+    last: UUID | None
     body: bytes = field(repr=False)
 
 
@@ -89,7 +93,8 @@ class Batches:
             )
         rendered, upto = _cut(documents, window.upto)
         body = _body(head, place.told, upto, rendered, now()) if rendered else b""
-        return Batch(head.journal, place.told, upto, len(rendered), body)
+        last = window.entries[len(rendered) - 1].id if rendered else None
+        return Batch(head.journal, place.told, upto, len(rendered), last, body)
 
 
 def _cut(documents: Sequence[dict[str, Any]], upto: int) -> tuple[list[bytes], int]:
@@ -123,8 +128,10 @@ def message_id(follower: FollowerState, batch: Batch) -> str:
     """Name a cut of the journal for one follower: the same cut, sent again, has the same name.
 
     A replay that was asked for is a new sending: a receiver that drops what it has seen must
-    not drop it.
+    not drop it. Nor may it drop what was written anew after a restore to an older state, under
+    the same positions: so the id of the last entry counts.
     """
-    cut = f"{batch.journal}/{follower.id}/{follower.generation}/{follower.replays}"
-    named = hashlib.blake2b(f"{cut}/{batch.previous}/{batch.to}".encode(), digest_size=16)
+    follows = f"{batch.journal}/{follower.id}/{follower.generation}/{follower.replays}"
+    cut = f"{follows}/{batch.previous}/{batch.to}/{batch.last}"
+    named = hashlib.blake2b(cut.encode(), digest_size=16)
     return f"msg_{named.hexdigest()}"

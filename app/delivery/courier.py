@@ -1,5 +1,6 @@
 """The courier: one database's conversation, batch after batch, while one worker holds its lease."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -59,12 +60,13 @@ class Lease(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all couriers of one worker share."""
+    """What all couriers of one worker share; ``slots`` are for batches in hand and under way."""
 
     database: Database
     batches: Batches
     settler: Settler
     random: Random
+    slots: asyncio.Semaphore
 
 
 class LeaseLost(Exception):  # noqa: N818 - no fault: somebody paused, changed or took it over
@@ -102,21 +104,19 @@ class Courier:
         """Send the next batch, or wait for one; False when this conversation is over."""
         follower = self._follower
         await self._lease.wait_beyond(follower.scanned, follower.id, follower.fence)
-        batch = await self._tools.batches.after(
-            Place(
-                follower.scope,
-                Form(self._endpoint.way.identifier_format, self._endpoint.identifier_key),
-                follower.told,
-                follower.scanned,
-                follower.batch_limit,
-            )
-        )
-        if not batch.entries:
-            # Nothing that concerns it: its place moves on, without a request.
-            await self._advance(told=follower.told, scanned=batch.to, acknowledged=None)
-            return True
-        self._require_lease()
-        return await self._send(batch)
+        async with self._tools.slots:
+            batch = await self._tools.batches.after(self._place())
+            if batch.entries:
+                self._require_lease()
+                return await self._send(batch)
+        # Nothing that concerns it: its place moves on, without a request.
+        await self._advance(told=follower.told, scanned=batch.to, acknowledged=None)
+        return True
+
+    def _place(self) -> Place:
+        follower, endpoint = self._follower, self._endpoint
+        form = Form(endpoint.way.identifier_format, endpoint.identifier_key)
+        return Place(follower.scope, form, follower.told, follower.scanned, follower.batch_limit)
 
     def _require_lease(self) -> None:
         deadline = self._tools.database.settings.delivery_deadline_seconds
@@ -190,16 +190,18 @@ class Courier:
     ) -> None:
         """Write down where the follower stands now."""
         old = self._follower
-        limit = old.batch_limit
+        limit, failures = old.batch_limit, old.failures
         if acknowledged is not None:
-            limit = min(MOST_ENTRIES, 2 * limit)
+            limit, failures = min(MOST_ENTRIES, 2 * limit), 0
         step = Step(old.id, old.fence, old.told, told, scanned, acknowledged, limit, now())
         healed = acknowledged is not None and self._endpoint.last_error is not None
         if not await self._tools.settler.settle(Result(step, attempt, reports, healed)):
             raise LeaseLost
         if healed:
             self._endpoint = replace(self._endpoint, last_error=None)
-        self._follower = replace(old, told=told, scanned=scanned, batch_limit=limit, failures=0)
+        self._follower = replace(
+            old, told=told, scanned=scanned, batch_limit=limit, failures=failures
+        )
 
     async def _rewound(self, to: int, attempt: Attempt) -> bool:
         """Go where the database says that it stands; it said so, but that is no proof."""
@@ -213,22 +215,24 @@ class Courier:
     async def _gone(self, attempt: Attempt) -> bool:
         """Pause: the database says that it is gone, and a person has to look."""
         detail = "the database answered 410: it wants nothing more; paused"
+        follower = self._follower
         async with self._tools.database.transaction() as session:
-            await pause(session, self._follower.id)
+            paused = await pause(session, follower.id, fence=follower.fence)
             await keep_attempts(session, [replace(attempt, error="gone", detail=detail)])
-            await note_result(session, self._follower.id, error=f"gone: {detail}", at=attempt.at)
-        log.warning("a database is gone", database=self._follower.id)
+            if paused:
+                await note_result(session, follower.id, error=f"gone: {detail}", at=attempt.at)
+                log.warning("a database is gone", database=follower.id)
         return False
 
     async def _failed(self, attempt: Attempt, verdict: Smaller | Retry) -> bool:
-        """Count a failure, plan the next try, give the lease back."""
+        """Count a failure and plan the next try."""
         follower = self._follower
         failures = follower.failures + 1
         wait = next_delay(failures, self._tools.random)
         if isinstance(verdict, Retry) and verdict.after is not None:
             wait = max(wait, verdict.after)
         async with self._tools.database.transaction() as session:
-            await put_off(
+            planned = await put_off(
                 session,
                 follower.id,
                 follower.fence,
@@ -237,8 +241,9 @@ class Courier:
             )
             tried = replace(attempt, error=verdict.error, detail=verdict.detail)
             await keep_attempts(session, [tried])
-            error = f"{verdict.error}: {verdict.detail}"
-            await note_result(session, follower.id, error=error, at=attempt.at)
+            if planned:
+                error = f"{verdict.error}: {verdict.detail}"
+                await note_result(session, follower.id, error=error, at=attempt.at)
         return False
 
 
@@ -274,7 +279,7 @@ async def post(
         raise Unreachable("forbidden-destination", error.detail) from None
     headers = {
         "content-type": "application/json",
-        **sign(endpoint.signing_secrets, id=message, at=at, body=body),
+        **sign(endpoint.secrets_at(at), id=message, at=at, body=body),
     }
     return await outbound.post(
         destination, body, headers, deadline=settings.delivery_deadline_seconds

@@ -1,5 +1,7 @@
 """Databases as delivery knows them: registered, told in another way, deleted; how each stands."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +13,7 @@ from app.journal import (
     FollowerState,
     Scope,
     follow,
+    is_held,
     read_followers,
     read_head,
     recorded_at,
@@ -18,6 +21,7 @@ from app.journal import (
     unfollow,
 )
 from app.parties import RegisteredDatabase, delete_database, note, register_database
+from app.platform.db import Database
 from app.platform.vault import Vault
 
 from .endpoints import (
@@ -32,6 +36,7 @@ from .endpoints import (
 
 State = Literal["active", "paused", "failing"]
 Start = Literal["beginning", "latest"]
+_STILL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +119,33 @@ async def remove_database(session: AsyncSession, slug: str, *, actor: str, at: d
     await delete_endpoint(session, database.id)
 
 
+async def wait_until_still(pool: Database, database: RegisteredDatabase) -> None:
+    """Wait until no worker has a request to a database under way, which has a deadline.
+
+    No connection is held meanwhile. A worker that died seems to hold it until its lease runs out:
+    it is waited for no longer than for a request.
+    """
+    end = time.monotonic() + pool.settings.delivery_deadline_seconds + 1
+    while time.monotonic() < end:
+        async with pool.reading() as session:
+            if not await is_held(session, database.id):
+                return
+        await asyncio.sleep(_STILL_SECONDS)
+
+
 async def read_standings(
     session: AsyncSession, vault: Vault, databases: Sequence[RegisteredDatabase], *, at: datetime
 ) -> list[Standing]:
-    """Tell how some databases stand."""
+    """Tell how some databases stand; one that was deleted a moment ago is left out."""
     ids = [database.id for database in databases]
     head = await read_head(session)
     followers = await read_followers(session, ids)
-    endpoints = await read_endpoints(session, vault, ids, at=at)
+    endpoints = await read_endpoints(session, vault, ids)
     waiting = await recorded_at(session, {one.scanned + 1 for one in followers.values()})
     standings = []
     for database in databases:
+        if database.id not in followers or database.id not in endpoints:
+            continue
         follower = followers[database.id]
         since = waiting.get(follower.scanned + 1, at)
         standings.append(

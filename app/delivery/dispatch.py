@@ -1,7 +1,8 @@
 """The dispatcher of one worker: feels the journal's pulse, takes leases, sets couriers on.
 
 Any number of workers may run. Each follower is held by one at a time, under a lease that is kept
-while there is nothing to tell, so that a new entry finds its courier ready.
+while there is nothing to tell, so that a new entry finds its courier ready. A lease is given back
+when its courier has ended, in one place, and not before: nobody else may send meanwhile.
 """
 
 import asyncio
@@ -14,7 +15,6 @@ import structlog
 
 from app.journal import FollowerState, claim, read_pulse, release, renew
 from app.parties import Directory
-from app.platform.clock import now
 from app.platform.db import Database, Unavailable
 from app.points import PointKeys
 
@@ -27,6 +27,7 @@ PULSE_SECONDS = 0.05
 """How often the journal is looked at."""
 _CLAIM_SECONDS = 0.25
 """How often followers that became due are looked for while the journal stands still."""
+_CLAIM_AT_ONCE = 500
 _PAUSE_SECONDS = 1.0
 """How long to wait when PostgreSQL is away."""
 
@@ -46,10 +47,15 @@ class Dispatcher:
             )
         self._database = database
         self._keys = keys
-        self._settings = settings
         self._lease = timedelta(seconds=settings.delivery_lease_seconds)
+        # Time enough for the requests under way, and to write down what came of them.
+        self._last_words = settings.delivery_deadline_seconds + _PAUSE_SECONDS
         self._tools = Tools(
-            database, Batches(database, keys, directory), Settler(database), SystemRandom()
+            database,
+            Batches(database, keys, directory),
+            Settler(database),
+            SystemRandom(),
+            asyncio.Semaphore(settings.delivery_slots),
         )
         self._position = 0
         self._changed = asyncio.Event()
@@ -61,18 +67,23 @@ class Dispatcher:
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop, then let the requests under way end and give the leases back."""
         next_claim = 0.0
-        while not stopping.is_set():
-            try:
-                longer = await self._feel_pulse()
-                if longer or time.monotonic() >= next_claim:
-                    await self._renew()
-                    await self._claim()
-                    next_claim = time.monotonic() + _CLAIM_SECONDS
-                await _sleep(PULSE_SECONDS, stopping)
-            except Unavailable as error:
-                log.warning("delivery waits for the database", reason=error.detail)
-                await _sleep(_PAUSE_SECONDS, stopping)
-        await self._stop()
+        try:
+            while not stopping.is_set():
+                try:
+                    longer = await self._feel_pulse()
+                    await self._give_back()
+                    if longer or time.monotonic() >= next_claim:
+                        await self._renew()
+                        await self._claim()
+                        next_claim = time.monotonic() + _CLAIM_SECONDS
+                    await _sleep(PULSE_SECONDS, stopping)
+                except Unavailable as error:
+                    log.warning("delivery waits for the database", reason=error.detail)
+                    await _sleep(_PAUSE_SECONDS, stopping)
+            await self._stop()
+        finally:
+            for courier in self._couriers.values():
+                courier.cancel()
 
     def holds(self, follower: int, fence: int, seconds: float) -> bool:
         """Tell whether a follower is ours under this fence, for so many seconds more."""
@@ -113,10 +124,6 @@ class Dispatcher:
     async def _renew(self) -> None:
         """Prolong the leases that have lived for a third of their time."""
         soon = time.monotonic() + self._lease.total_seconds() * 2 / 3
-        if self._owed:
-            owed, self._owed = self._owed, {}
-            async with self._database.transaction() as session:
-                await release(session, owed)
         aging = {one: self._held[one] for one, until in self._held_until.items() if until < soon}
         if not aging:
             return
@@ -131,22 +138,17 @@ class Dispatcher:
 
     async def _claim(self) -> None:
         """Take followers that are due, and set a courier on each."""
-        free = self._settings.delivery_slots - len(self._held)
-        if free <= 0:
-            return
         until = time.monotonic() + self._lease.total_seconds()
         async with self._database.transaction() as session:
             claimed = await claim(
                 session,
-                most=free,
+                most=_CLAIM_AT_ONCE,
                 lease=self._lease,
                 due_by=self._position,
                 # A request that outlived its lease is still under way: one at a time.
                 busy=list(self._couriers),
             )
-            endpoints = await read_endpoints(
-                session, self._keys.vault, [one.id for one in claimed], at=now()
-            )
+            endpoints = await read_endpoints(session, self._keys.vault, [one.id for one in claimed])
         for follower in claimed:
             if follower.id in endpoints:
                 self._held[follower.id] = follower.fence
@@ -162,14 +164,15 @@ class Dispatcher:
             log.debug("a lease was lost", database=follower.id)
         except Unavailable as error:
             log.warning("delivery waits for the database", reason=error.detail)
-            self._owed[follower.id] = follower.fence
         except Exception:
             # The lease is kept until it runs out: whatever is wrong is not tried at once again.
             log.exception("a courier failed", database=follower.id)
+            return
         finally:
             del self._couriers[follower.id]
             if self._held.get(follower.id) == follower.fence:
                 self._let_go(follower.id)
+        self._owed[follower.id] = follower.fence
 
     def _let_go(self, follower: int) -> None:
         """Forget a follower; a request under way ends by itself, and the fence judges its word."""
@@ -177,16 +180,24 @@ class Dispatcher:
         self._held_until.pop(follower, None)
         self._wake()
 
+    async def _give_back(self) -> None:
+        """Give back the leases whose couriers have ended; they stay listed until it is written."""
+        if not self._owed:
+            return
+        owed = dict(self._owed)
+        async with self._database.transaction() as session:
+            await release(session, owed)
+        for follower, fence in owed.items():
+            if self._owed[follower] == fence:
+                del self._owed[follower]
+
     async def _stop(self) -> None:
-        held = dict(self._held)
-        for follower in held:
+        for follower in list(self._held):
             self._let_go(follower)
         if self._couriers:
-            deadline = self._settings.delivery_deadline_seconds
-            await asyncio.wait(list(self._couriers.values()), timeout=deadline)
+            await asyncio.wait(list(self._couriers.values()), timeout=self._last_words)
         try:
-            async with self._database.transaction() as session:
-                await release(session, held | self._owed)
+            await self._give_back()
         except Unavailable as error:
             log.warning("leases run out by themselves", reason=error.detail)
 

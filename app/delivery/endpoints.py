@@ -49,21 +49,29 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How a database is told, with its secrets unsealed; the first signing secret is current."""
+    """How a database is told, with its secrets unsealed; ``retiring`` ends when it is said."""
 
     database: int
     way: Way
-    signing_secrets: tuple[str, ...] = field(repr=False)
+    signing_secret: str = field(repr=False)
+    retiring_secret: str | None = field(repr=False)
+    retiring_until: datetime | None
     identifier_key: bytes | None = field(repr=False)
     last_error: str | None
     last_error_at: datetime | None
+
+    def secrets_at(self, at: datetime) -> tuple[str, ...]:
+        """Tell which secrets sign at a moment, the current one first."""
+        if self.retiring_secret is None or self.retiring_until is None or self.retiring_until <= at:
+            return (self.signing_secret,)
+        return (self.signing_secret, self.retiring_secret)
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """What is shown once: the signing secret, and the key of hashed identifiers in base64."""
 
-    signing_secret: str = field(repr=False)
+    signing_secret: str | None = field(repr=False)
     identifier_key: str | None = field(repr=False)
 
 
@@ -96,7 +104,7 @@ async def change_endpoint(
     if way.identifier_format == "hmac-sha256" and row.identifier_key is None:
         key = os.urandom(32)
         row.identifier_key = _seal(vault, database, key)
-        issued = Secrets("", _shown(key))
+        issued = Secrets(None, _shown(key))
     await session.flush()
     return issued
 
@@ -111,23 +119,21 @@ async def rotate_secret(session: AsyncSession, vault: Vault, database: int, *, a
     return secret
 
 
-async def find_endpoint(
-    session: AsyncSession, vault: Vault, database: int, *, at: datetime
-) -> Endpoint:
+async def find_endpoint(session: AsyncSession, vault: Vault, database: int) -> Endpoint:
     """Find how a database is told.
 
     Raises:
         NotFound: it was deleted.
     """
-    return _endpoint(vault, await _row(session, database), at)
+    return _endpoint(vault, await _row(session, database))
 
 
 async def read_endpoints(
-    session: AsyncSession, vault: Vault, databases: Collection[int], *, at: datetime
+    session: AsyncSession, vault: Vault, databases: Collection[int]
 ) -> dict[int, Endpoint]:
     """Read how some databases are told, by their numbers; deleted ones are left out."""
     rows = await session.execute(select(EndpointRow).where(EndpointRow.database.in_(databases)))
-    return {row.database: _endpoint(vault, row, at) for row in rows.scalars()}
+    return {row.database: _endpoint(vault, row) for row in rows.scalars()}
 
 
 async def delete_endpoint(session: AsyncSession, database: int) -> None:
@@ -154,16 +160,15 @@ async def _row(session: AsyncSession, database: int, *, lock: bool = False) -> E
     return row
 
 
-def _endpoint(vault: Vault, row: EndpointRow, at: datetime) -> Endpoint:
-    sealed = [row.signing_secret]
-    if row.retiring_secret is not None and row.retiring_until and row.retiring_until > at:
-        sealed.append(row.retiring_secret)
-    key = row.identifier_key
+def _endpoint(vault: Vault, row: EndpointRow) -> Endpoint:
+    retiring, key = row.retiring_secret, row.identifier_key
     return Endpoint(
         row.database,
         # The columns hold nothing but what a Way was made of.
         Way(row.mode, row.identifier_format, row.url, row.zone),  # type: ignore[arg-type]
-        tuple(_unseal(vault, row.database, one).decode() for one in sealed),
+        _unseal(vault, row.database, row.signing_secret).decode(),
+        None if retiring is None else _unseal(vault, row.database, retiring).decode(),
+        row.retiring_until,
         None if key is None else _unseal(vault, row.database, key),
         row.last_error,
         row.last_error_at,

@@ -20,7 +20,6 @@ from app.journal import (
     resolve,
 )
 from app.parties import Directory
-from app.platform.clock import now
 from app.platform.db import Database, Unavailable
 from app.platform.refusals import NotFound
 from app.points import PointKeys
@@ -32,6 +31,7 @@ SNAPSHOT = "/v1/snapshot"
 LATEST = "latest"
 """The cursor that means: from now."""
 _PULSE_SECONDS = 0.05
+_AWAY_SECONDS = 1.0
 _WINDOWS = 10
 """Windows of the journal that one request looks through for entries that concern it."""
 
@@ -85,20 +85,25 @@ class HeadWatch:
         self._grown.set()
 
     async def _look(self) -> None:
-        while self._waiting and not self.ended:
-            try:
-                async with self._database.reading() as session:
-                    position = (await read_head(session)).position
-            except Unavailable as error:
-                log.warning("long polls wait for the database", reason=error.detail)
-                await asyncio.sleep(1)
-                continue
-            if position != self._position:
-                self._position = position
-                self._grown.set()
-                self._grown = asyncio.Event()
-            await asyncio.sleep(_PULSE_SECONDS)
-        self._looking = None
+        try:
+            while self._waiting and not self.ended:
+                await self._look_once()
+        finally:
+            self._looking = None
+
+    async def _look_once(self) -> None:
+        try:
+            async with self._database.reading() as session:
+                position = (await read_head(session)).position
+        except Unavailable as error:
+            log.warning("long polls wait for the database", reason=error.detail)
+            await asyncio.sleep(_AWAY_SECONDS)
+            return
+        if position != self._position:
+            self._position = position
+            self._grown.set()
+            self._grown = asyncio.Event()
+        await asyncio.sleep(_PULSE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,7 @@ class Reader:
     ) -> tuple[Feed, int]:
         async with self.database.reading() as session:
             state = await read_follower(session, follower)
-            endpoint = await find_endpoint(session, self.keys.vault, follower, at=now())
+            endpoint = await find_endpoint(session, self.keys.vault, follower)
             if cursor is None or cursor == LATEST:
                 head = await read_head(session)
                 position = 0 if cursor is None else head.position

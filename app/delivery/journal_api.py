@@ -1,9 +1,10 @@
 """The routes for databases that pull: the feed, the snapshot, what they applied."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import pydantic_core
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.journal import (
@@ -35,7 +36,22 @@ snapshot = router(SNAPSHOT, "journal")
 acknowledgements = router("/v1/acknowledgements", "journal")
 outcomes = router("/v1/outcomes", "journal")
 
-Follower = Annotated[Caller, requires("journal:read")]
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A caller, and the number of the database that its key follows the journal as."""
+
+    caller: Caller
+    database: int
+
+
+async def _following(caller: Annotated[Caller, requires("journal:read")]) -> Following:
+    if caller.database is None:
+        raise Forbidden("The journal is read with a key that is bound to a database.")
+    return Following(caller, caller.database)
+
+
+Follower = Annotated[Following, Depends(_following)]
 _FORKS = responses(BadCursor, JournalForked, CursorExpired)
 _MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 
@@ -44,7 +60,7 @@ _MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjso
 async def read_journal(
     request: Request,
     query: Annotated[wire.JournalQuery, Query()],
-    caller: Follower,
+    follower: Follower,
     keys: ThePointKeys,
     directory: TheDirectory,
 ) -> Response:
@@ -56,7 +72,7 @@ async def read_journal(
     watch: HeadWatch = request.app.state.head_watch
     reader = Reader(database_of(request), keys, directory, watch)
     feed = await reader.read(
-        _database(caller),
+        follower.database,
         cursor=query.cursor,
         limit=query.limit,
         wait=query.wait,
@@ -89,18 +105,18 @@ async def read_journal(
     },
 )
 async def read_snapshot(
-    request: Request, caller: Follower, keys: ThePointKeys, directory: TheDirectory
+    request: Request, follower: Follower, keys: ThePointKeys, directory: TheDirectory
 ) -> StreamingResponse:
     """Take the present list, then follow the journal from the header `Journal-Cursor`.
 
     NDJSON, or CSV where `Accept` asks for `text/csv`. Streamed in pages; what changes meanwhile
     stands in the journal after the cursor.
     """
-    database, follower = database_of(request), _database(caller)
-    begun = await begin_snapshot(database, keys, follower)
+    database = database_of(request)
+    begun = await begin_snapshot(database, keys, follower.database)
     async with database.transaction() as session:
-        subject = f"database:{await directory.database_slug(follower)}"
-        await note(session, caller.actor, "snapshot.read", subject, now())
+        subject = f"database:{await directory.database_slug(follower.database)}"
+        await note(session, follower.caller.actor, "snapshot.read", subject, now())
     accepted = request.headers.get("accept", "")
     written_as: SnapshotFormat = "csv" if "text/csv" in accepted else "ndjson"
     return StreamingResponse(
@@ -116,28 +132,26 @@ async def read_snapshot(
 
 @acknowledgements.post("", responses=_FORKS)
 async def acknowledge_entries(
-    body: wire.AcknowledgementIn, caller: Follower, session: Session
+    body: wire.AcknowledgementIn, follower: Follower, session: Session
 ) -> wire.AcknowledgementOut:
     """Say that everything up to a cursor is applied: the proof of propagation.
 
     An older cursor than before changes nothing.
     """
-    follower = _database(caller)
-    state = await read_follower(session, follower)
+    state = await read_follower(session, follower.database)
     position, _ = await resolve(
         session, Cursor.parse(body.cursor), generation=state.generation, snapshot=SNAPSHOT
     )
-    await acknowledge(session, follower, position, now())
-    after = await read_follower(session, follower)
+    await acknowledge(session, follower.database, position, now())
+    after = await read_follower(session, follower.database)
     return wire.AcknowledgementOut(acknowledged_position=after.scanned)
 
 
 @outcomes.post("")
 async def report_outcomes(
-    body: wire.OutcomesIn, caller: Follower, session: Session
+    body: wire.OutcomesIn, follower: Follower, session: Session
 ) -> wire.OutcomesOut:
     """Say what was done with some entries; a later word about one replaces an earlier one."""
-    follower = _database(caller)
     head = await read_head(session)
     faults = [
         FieldError(f"/outcomes/{number}/position", "is beyond the journal")
@@ -146,17 +160,10 @@ async def report_outcomes(
     ]
     if faults:
         raise InvalidRequest("The journal does not reach these positions.", errors=faults[:50])
-    await read_follower(session, follower)
+    await read_follower(session, follower.database)
     reports = {
         one.position: Report(one.position, one.outcome, one.applied_at, one.contacts_cancelled)
         for one in body.outcomes
     }
-    await report(session, follower, reports, now())
+    await report(session, follower.database, reports, now())
     return wire.OutcomesOut(recorded=len(reports))
-
-
-def _database(caller: Caller) -> int:
-    """Tell which database a key follows the journal as."""
-    if caller.database is None:
-        raise Forbidden("The journal is read with a key that is bound to a database.")
-    return caller.database

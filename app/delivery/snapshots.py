@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import EVERY_BRAND, FollowerState, Scope, cursor_at, read_head
 from app.parties import Directory
-from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.wire import wire_time
 from app.points import OpenedPoint, PointKeys, erased_points, open_points
@@ -52,7 +51,7 @@ async def begin_snapshot(database: Database, keys: PointKeys, follower: int) -> 
     """
     async with database.reading() as session:
         state = await read_follower(session, follower)
-        endpoint = await find_endpoint(session, keys.vault, follower, at=now())
+        endpoint = await find_endpoint(session, keys.vault, follower)
         head = await read_head(session)
         cursor = await cursor_at(session, head, state.generation, head.position)
         erased = await _count_erased(session, state.scope)

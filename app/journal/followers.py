@@ -2,7 +2,9 @@
 
 A follower is one row, whoever it is: a thousand of them cost the write path nothing, and a dead
 one costs one integer. Whoever moves a cursor holds a lease with a fence: a worker that was
-stopped past its lease finds the fence raised, and its word is refused.
+stopped past its lease finds the fence raised, and its word is refused. Whoever changes a follower
+from outside raises the fence too, and leaves the lease: the holder may have a request under way,
+and gives it back when that has ended.
 """
 
 from collections.abc import Collection, Sequence
@@ -89,7 +91,7 @@ async def restart(session: AsyncSession, follower: int, scope: Scope, *, pushed:
         text("""
             UPDATE followers SET generation = generation + 1, scanned = 0, told = 0,
                 acknowledged = 0, pushed = :pushed, failures = 0, due_at = now(),
-                fence = fence + 1, lease_until = NULL
+                fence = fence + 1
             WHERE id = :id
         """),
         {"id": follower, "pushed": pushed},
@@ -124,29 +126,41 @@ async def rewind(session: AsyncSession, follower: int, *, to: int) -> None:
     await session.execute(
         text("""
             UPDATE followers SET told = least(told, :to), scanned = least(scanned, :to),
-                replays = replays + 1, failures = 0, due_at = now(),
-                fence = fence + 1, lease_until = NULL
+                replays = replays + 1, failures = 0, due_at = now(), fence = fence + 1
             WHERE id = :id
         """),
         {"id": follower, "to": to},
     )
 
 
-async def pause(session: AsyncSession, follower: int) -> None:
-    """Tell a follower nothing more until it is resumed; its place is kept."""
-    await session.execute(
+async def pause(session: AsyncSession, follower: int, *, fence: int | None = None) -> bool:
+    """Tell a follower nothing more until it is resumed; its place is kept.
+
+    Returns:
+        False, and nothing is paused, if a fence is given and it was raised since.
+    """
+    paused = await session.scalar(
         text("""
-            UPDATE followers SET paused = true, fence = fence + 1, lease_until = NULL
-            WHERE id = :id
+            UPDATE followers SET paused = true, fence = fence + 1
+            WHERE id = :id AND fence = coalesce(CAST(:fence AS int8), fence) RETURNING true
         """),
-        {"id": follower},
+        {"id": follower, "fence": fence},
     )
+    return bool(paused)
+
+
+async def is_held(session: AsyncSession, follower: int) -> bool:
+    """Tell whether somebody holds the lease, and may have a request under way."""
+    held = await session.scalar(
+        text("SELECT lease_until > now() FROM followers WHERE id = :id"), {"id": follower}
+    )
+    return bool(held)
 
 
 async def interrupt(session: AsyncSession, follower: int) -> None:
     """Take a follower from whoever holds it, so that it is read anew before the next request."""
     await session.execute(
-        text("UPDATE followers SET fence = fence + 1, lease_until = NULL WHERE id = :id"),
+        text("UPDATE followers SET fence = fence + 1 WHERE id = :id"),
         {"id": follower},
     )
 
@@ -190,7 +204,8 @@ async def claim(
                   AND (lease_until IS NULL OR lease_until < now()) AND id <> ALL(:busy)
                 ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED
             ), taken AS (
-                UPDATE followers SET fence = fence + 1, lease_until = now() + :lease
+                UPDATE followers
+                SET fence = fence + 1, holder = fence + 1, lease_until = now() + :lease
                 FROM free WHERE followers.id = free.id RETURNING followers.*
             )
             SELECT f.*, s.kinds, s.media, s.brands FROM taken f
@@ -207,7 +222,7 @@ async def renew(session: AsyncSession, held: dict[int, int], *, lease: timedelta
         text("""
             UPDATE followers f SET lease_until = now() + :lease
             FROM unnest(CAST(:ids AS int2[]), CAST(:fences AS int8[])) AS h (id, fence)
-            WHERE f.id = h.id AND f.fence = h.fence RETURNING f.id
+            WHERE f.id = h.id AND f.fence = h.fence AND f.holder = h.fence RETURNING f.id
         """),
         {"ids": list(held), "fences": list(held.values()), "lease": lease},
     )
@@ -215,12 +230,12 @@ async def renew(session: AsyncSession, held: dict[int, int], *, lease: timedelta
 
 
 async def release(session: AsyncSession, held: dict[int, int]) -> None:
-    """Give leases back."""
+    """Give leases back that were taken under these fences, whatever the fences are now."""
     await session.execute(
         text("""
-            UPDATE followers f SET lease_until = NULL
+            UPDATE followers f SET lease_until = NULL, holder = NULL
             FROM unnest(CAST(:ids AS int2[]), CAST(:fences AS int8[])) AS h (id, fence)
-            WHERE f.id = h.id AND f.fence = h.fence
+            WHERE f.id = h.id AND f.holder = h.fence
         """),
         {"ids": list(held), "fences": list(held.values())},
     )
@@ -238,7 +253,8 @@ WITH given AS (
     WHERE f.fence = g.fence AND f.told = g.before ORDER BY f.id FOR UPDATE OF f
 ), advanced AS (
     UPDATE followers f
-    SET told = g.told, scanned = g.scanned, failures = 0, batch_limit = g.batch_limit,
+    SET told = g.told, scanned = g.scanned, batch_limit = g.batch_limit,
+        failures = CASE WHEN g.acknowledged IS NULL THEN f.failures ELSE 0 END,
         acknowledged = greatest(f.acknowledged, coalesce(g.acknowledged, f.acknowledged))
     FROM given g JOIN old ON old.id = g.id WHERE f.id = g.id
 ), proven AS (
@@ -253,7 +269,8 @@ SELECT id FROM old
 async def advance(session: AsyncSession, steps: Sequence[Step]) -> frozenset[int]:
     """Move cursors, each only if its fence and its place are still what the holder thinks.
 
-    What goes beyond the highest acknowledged position is kept as proof with its time.
+    What goes beyond the highest acknowledged position is kept as proof with its time. Failures are
+    forgotten where something was acknowledged.
 
     Returns:
         The followers that were moved; the rest was refused.
@@ -277,11 +294,11 @@ async def advance(session: AsyncSession, steps: Sequence[Step]) -> frozenset[int
 async def put_off(
     session: AsyncSession, follower: int, fence: int, *, wait: timedelta, batch_limit: int
 ) -> bool:
-    """Count a failure, give the lease back and plan the next try; False if the fence was raised."""
+    """Count a failure and plan the next try; False if the fence was raised."""
     moved = await session.scalar(
         text("""
             UPDATE followers SET failures = failures + 1, due_at = now() + :wait,
-                batch_limit = :batch_limit, lease_until = NULL
+                batch_limit = :batch_limit
             WHERE id = :id AND fence = :fence RETURNING true
         """),
         {"id": follower, "fence": fence, "wait": wait, "batch_limit": batch_limit},
@@ -292,19 +309,19 @@ async def put_off(
 async def acknowledge(session: AsyncSession, follower: int, position: int, at: datetime) -> None:
     """Record that a follower has said by itself that it applied everything up to a position.
 
-    It never moves back. A worker that holds the follower's lease loses it, and begins again from
-    here.
+    It never moves back. A worker that holds the follower begins again from here.
     """
     await session.execute(
         text("""
             WITH old AS (
-                SELECT id, generation, acknowledged FROM followers WHERE id = :id FOR UPDATE
+                SELECT id, generation, acknowledged FROM followers
+                WHERE id = :id AND least(told, acknowledged) < :position FOR UPDATE
             ), moved AS (
                 UPDATE followers f
                 SET told = greatest(told, CAST(:position AS int8)),
                     scanned = greatest(scanned, CAST(:position AS int8)),
                     acknowledged = greatest(f.acknowledged, CAST(:position AS int8)),
-                    fence = fence + 1, lease_until = NULL
+                    fence = fence + 1
                 FROM old WHERE f.id = old.id
             )
             INSERT INTO acknowledgements (follower, generation, upto, after, at)

@@ -60,7 +60,8 @@ class Follower(Base):
     ``scanned``: every entry up to here is acknowledged or does not concern it. ``told``: the last
     ``to`` that was acknowledged, the next batch's ``previous``. ``acknowledged``: the highest
     position that has an acknowledgement in the present generation; a replay does not lower it.
-    A generation ends when the registration changes.
+    A generation ends when the registration changes. ``holder``: the fence under which the lease
+    was taken. A fence raised since bars its word, but nobody else sends before it is given back.
     """
 
     __tablename__ = "followers"
@@ -79,6 +80,7 @@ class Follower(Base):
     batch_limit: Mapped[int] = mapped_column(Integer)
     due_at: Mapped[datetime] = mapped_column(_Instant, server_default=text("now()"))
     fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    holder: Mapped[int | None] = mapped_column(BigInteger)
     lease_until: Mapped[datetime | None] = mapped_column(_Instant)
 
 

@@ -133,6 +133,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("fence", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("holder", sa.BigInteger(), nullable=True),
         sa.Column("lease_until", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_followers")),
         postgresql_with={"fillfactor": 50},
