@@ -158,25 +158,24 @@ class Forgets:
 
 Act = Objects | Repeats | Reinstatement | Voids | Erases | Forgets
 
-minutes = st.integers(0, 4)
-media_sets = st.integers(1, 7).map(
+minutes = st.integers(0, 2)
+media_sets = st.sampled_from([7, 7, 1, 2, 3, 4, 5, 6]).map(
     lambda bits: Media(sum(medium for n, medium in enumerate(MEDIA) if bits >> n & 1))
 )
 persons = st.integers(0, PEOPLE - 1)
-brands = st.sampled_from(BRANDS)
+brands = st.sampled_from([EVERY_BRAND, *BRANDS])
 some = st.integers(0, 20)
 groups = st.sampled_from([(0,), (1,), (0, 1), (1, 0)])
 objections = st.builds(Objects, groups, brands, media_sets, minutes)
 reinstatements = st.builds(Reinstatement, persons, brands, media_sets, minutes)
-acts = st.one_of(
-    objections,
-    objections,
-    reinstatements,
-    reinstatements,
+rest = st.one_of(
     st.builds(Repeats, some),
     st.builds(Voids, some),
     st.builds(Erases, persons),
     st.builds(Forgets, some),
+)
+acts = st.sampled_from([objections] * 4 + [reinstatements] * 4 + [rest] * 3).flatmap(
+    lambda one: one
 )
 
 
@@ -265,8 +264,9 @@ def questions() -> Iterator[tuple[tuple[int, ...], Media, int | None]]:
     return product([(0,), (1,), (0, 1)], MEDIA, [None, *BRANDS[1:]])
 
 
-async def hold(story: Story, scope: Scope, chance: random.Random) -> None:
+async def hold(story: Story, scope: Scope, seed: int) -> None:
     """Hold what is derived against the model."""
+    chance = random.Random(seed)  # noqa: S311 - no secret: an order to try
     async with story.registry.database.reading() as session:
         found = await session.execute(
             text("SELECT id, digest FROM contact_points WHERE digest = ANY(:digests)"),
@@ -356,14 +356,14 @@ async def look_ups(database: Database) -> AsyncIterator[LookUps]:
     await look_ups.stop()
 
 
-@settings(bounded, max_examples=120)
-@given(st.lists(acts, min_size=1, max_size=14), scopes, st.randoms(use_true_random=False))
+@settings(bounded, max_examples=100)
+@given(st.lists(acts, min_size=4, max_size=16), scopes, st.integers(0, 999))
 async def test_no_sequence_of_acts_makes_a_check_differ_from_the_model(
     database: Database,
     look_ups: LookUps,
     sequence: list[Act],
     scope: Scope,
-    chance: random.Random,
+    seed: int,
 ) -> None:
     story = Story(database, look_ups)
     for act in sequence:
@@ -375,21 +375,21 @@ async def test_no_sequence_of_acts_makes_a_check_differ_from_the_model(
         else:
             await story.play(act)
         assert await story.answers() == story.expected()
-    await hold(story, scope, chance)
+    await hold(story, scope, seed)
 
 
-@settings(bounded, max_examples=50)
+@settings(bounded, max_examples=40)
 @given(
-    st.lists(st.lists(acts, min_size=1, max_size=5), min_size=2, max_size=6),
+    st.lists(st.lists(acts, min_size=2, max_size=5), min_size=3, max_size=6),
     scopes,
-    st.randoms(use_true_random=False),
+    st.integers(0, 999),
 )
 async def test_whoever_wins_a_race_about_one_person_the_outcome_is_the_model_s(
     database: Database,
     look_ups: LookUps,
     sequences: list[list[Act]],
     scope: Scope,
-    chance: random.Random,
+    seed: int,
 ) -> None:
     story = Story(database, look_ups)
 
@@ -399,7 +399,7 @@ async def test_whoever_wins_a_race_about_one_person_the_outcome_is_the_model_s(
 
     await asyncio.gather(*map(play, sequences))
     assert await story.answers() == story.expected()
-    await hold(story, scope, chance)
+    await hold(story, scope, seed)
     async with database.reading() as session:
         verdicts = [verdict async for verdict in verify(session)]
     assert verdicts[-1].broken_at is None
