@@ -84,6 +84,16 @@ async def who_was_told(session: AsyncSession, positions: Collection[int]) -> lis
     ]
 
 
+_CONCERNED = text("""
+SELECT count(*) FROM followers f
+JOIN follower_scopes s ON s.follower = f.id AND s.generation = f.generation
+WHERE (:brand = 0 OR s.brands IS NULL OR :brand = ANY(s.brands)) AND EXISTS (
+    SELECT FROM unnest(CAST(:kinds AS int2[]), CAST(:medias AS int2[]))
+        AS e (kind, media)
+    WHERE e.media & s.media <> 0 AND (1 << e.kind) & s.kinds <> 0)
+""")
+
+
 async def count_concerned(
     session: AsyncSession, touched: Collection[tuple[Kind, Media]], *, brand: int
 ) -> int:
@@ -93,14 +103,7 @@ async def count_concerned(
     """
     return int(
         await session.scalar(
-            text("""
-                SELECT count(*) FROM followers f
-                JOIN follower_scopes s ON s.follower = f.id AND s.generation = f.generation
-                WHERE (:brand = 0 OR s.brands IS NULL OR :brand = ANY(s.brands)) AND EXISTS (
-                    SELECT FROM unnest(CAST(:kinds AS int2[]), CAST(:medias AS int2[]))
-                        AS e (kind, media)
-                    WHERE e.media & s.media <> 0 AND (1 << e.kind) & s.kinds <> 0)
-            """),
+            _CONCERNED,
             {
                 "kinds": [kind for kind, _ in touched],
                 "medias": [int(media) for _, media in touched],

@@ -60,6 +60,19 @@ class Point:
     digest: bytes
 
 
+_CLAIM = text("""
+INSERT INTO contact_points (digest, key_number, kind, sealed)
+SELECT digest, :number, kind, sealed
+FROM unnest(CAST(:digests AS bytea[]), CAST(:kinds AS int2[]),
+            CAST(:sealed AS bytea[])) AS g (digest, kind, sealed)
+ORDER BY digest
+ON CONFLICT (digest) DO UPDATE
+SET sealed = coalesce(contact_points.sealed, excluded.sealed), erased_at = NULL
+RETURNING id, digest,
+    (SELECT array_agg(number) FROM key_check WHERE purpose = 'digest') AS numbers
+""")
+
+
 async def claim_points(
     session: AsyncSession, keys: PointKeys, identifiers: Iterable[Identifier]
 ) -> dict[Identifier, Point]:
@@ -77,17 +90,7 @@ async def claim_points(
     ordered = sorted(wanted)
     rows = (
         await session.execute(
-            text("""
-                INSERT INTO contact_points (digest, key_number, kind, sealed)
-                SELECT digest, :number, kind, sealed
-                FROM unnest(CAST(:digests AS bytea[]), CAST(:kinds AS int2[]),
-                            CAST(:sealed AS bytea[])) AS g (digest, kind, sealed)
-                ORDER BY digest
-                ON CONFLICT (digest) DO UPDATE
-                SET sealed = coalesce(contact_points.sealed, excluded.sealed), erased_at = NULL
-                RETURNING id, digest,
-                    (SELECT array_agg(number) FROM key_check WHERE purpose = 'digest') AS numbers
-            """),
+            _CLAIM,
             {
                 "number": keys.digests.current,
                 "digests": ordered,

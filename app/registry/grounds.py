@@ -162,21 +162,24 @@ async def lay_grounds(
     )
 
 
+_BEFORE = text("""
+SELECT p.id AS point, :brand AS brand, coalesce(s.media, 0) AS media,
+       coalesce(s.told, 0) AS told, coalesce(s.version, 0) AS version, s.since,
+       coalesce(s.position, 0) AS position, coalesce((
+           SELECT bit_or(r.media) FROM reinstatements r
+           WHERE r.point = p.id AND r.brand IN (0, :brand)
+             AND r.occurred_at > :occurred_at), 0) AS lifted
+FROM unnest(CAST(:points AS int8[])) AS p (id)
+LEFT JOIN suppressions s ON s.point = p.id AND s.brand = :brand
+""")
+
+
 async def _before(
     session: AsyncSession, laying: Laying, points: Collection[int]
 ) -> dict[int, tuple[State, Media]]:
     """Read each contact point's state, and the media reinstated after the ground occurred."""
     rows = await session.execute(
-        text("""
-            SELECT p.id AS point, :brand AS brand, coalesce(s.media, 0) AS media,
-                   coalesce(s.told, 0) AS told, coalesce(s.version, 0) AS version, s.since,
-                   coalesce(s.position, 0) AS position, coalesce((
-                       SELECT bit_or(r.media) FROM reinstatements r
-                       WHERE r.point = p.id AND r.brand IN (0, :brand)
-                         AND r.occurred_at > :occurred_at), 0) AS lifted
-            FROM unnest(CAST(:points AS int8[])) AS p (id)
-            LEFT JOIN suppressions s ON s.point = p.id AND s.brand = :brand
-        """),
+        _BEFORE,
         {"points": list(points), "brand": laying.brand, "occurred_at": laying.occurred_at},
     )
     return {row.point: (read_state(row), Media(row.lifted)) for row in rows}
