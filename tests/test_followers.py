@@ -45,7 +45,7 @@ DB = 1
 
 
 async def do(
-    database: Database, act: Callable[..., Awaitable[Any]], *given: Any, **more: Any
+    database: Database, act: Callable[..., Awaitable[Any]], *given: object, **more: object
 ) -> Any:  # noqa: ANN401 - any of the room's functions
     """Call one function of the room in a transaction of its own."""
     async with database.transaction() as session:
@@ -134,7 +134,7 @@ async def test_a_lease_that_ran_out_is_another_s_and_the_first_holder_is_refused
 
 async def test_whatever_changes_a_follower_takes_it_from_its_holder(database: Database) -> None:
     await followed(database, 1, 2)
-    changes: list[Callable[..., Awaitable[None]]] = [
+    changes: list[Callable[..., Awaitable[object]]] = [
         partial(pause, follower=DB),
         partial(rewind, follower=DB, to=0),
         partial(restart, follower=DB, scope=ALL, pushed=True),
