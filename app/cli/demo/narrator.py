@@ -31,8 +31,7 @@ class Narrator:
 
     def say(self, what: str, style: str = "") -> None:
         """Tell what has just happened."""
-        line = Text(f"{self.seconds:7.2f} s  ", "dim")
-        self._console.print(line.append(what, style))
+        self._console.print(Text.assemble((f"{self.seconds:7.2f} s  ", "dim"), (what, style)))
 
     def count(self, things: Iterable[_T], total: int) -> Iterator[_T]:
         """Show on a terminal how far something is that takes a while."""

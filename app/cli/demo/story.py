@@ -109,7 +109,7 @@ def _register(scene: Scene) -> None:
     scene.narrator.say("Five databases are registered, each to be told in its own way:")
     notes = {TUNIS: f"down: {lost['detail']}", MAILING: "comes later"}
     scene.narrator.add(
-        f"{one.slug:18} {one.means:22} {notes.get(one, 'answers a signed ping')}" for one in PLAYERS
+        f"{one.slug:18} {one.means:26} {notes.get(one, 'answers a signed ping')}" for one in PLAYERS
     )
 
 
@@ -126,7 +126,8 @@ def _one_person(scene: Scene) -> None:
     _dial(scene, dialler, "block")
     _until("three databases to acknowledge", lambda: _silent(scene, MARKETING, DAKAR, SURVEYS))
     state = _hop(scene, TUNIS)["status"]
-    narrator.say(f"{TUNIS.slug} is {state}: it keeps its place, and nobody waits for it")
+    said = f"{TUNIS.slug} is {state}: it keeps its place, and nobody waits for it"
+    narrator.say(said, "yellow")
     scene.start(MAILING)
     _until("the e-mail provider to acknowledge", lambda: _silent(scene, MAILING))
     narrator.say(f"{MAILING.slug} came late: it took a snapshot, and now follows the feed")
