@@ -364,11 +364,12 @@ def open_parent() -> Iterator[Path]:
 
 
 @only_root
-def test_an_ordinary_user_runs_one_of_its_own(open_parent: Path, binaries: Path) -> None:
+@pytest.mark.parametrize("user", ["nobody", "without a name"])
+def test_an_ordinary_user_runs_one_of_its_own(open_parent: Path, binaries: Path, user: str) -> None:
+    number = pwd.getpwnam(user).pw_uid if user == "nobody" else 54_321
     folder = open_parent / "data"
     folder.mkdir(mode=0o700)
-    nobody = pwd.getpwnam("nobody")
-    os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    os.chown(folder, number, number)
     script = (
         "import sys; from pathlib import Path; from app.platform.embedded import Embedded\n"
         "with Embedded(Path(sys.argv[1]), binaries=Path(sys.argv[2])) as embedded:\n"
@@ -378,8 +379,8 @@ def test_an_ordinary_user_runs_one_of_its_own(open_parent: Path, binaries: Path)
         # This interpreter may lie in root's home; the package needs nothing but the library.
         done = subprocess.run(  # noqa: S603 - this file's own script
             [SYSTEM_PYTHON, "-c", script, folder, binaries],
-            user=nobody.pw_uid,
-            group=nobody.pw_gid,
+            user=number,
+            group=number,
             extra_groups=[],
             cwd="/",
             env={"PYTHONPATH": str(PROJECT), "PATH": os.environ["PATH"]},
@@ -389,7 +390,7 @@ def test_an_ordinary_user_runs_one_of_its_own(open_parent: Path, binaries: Path)
         )
     except (FileNotFoundError, PermissionError) as error:
         pytest.skip(f"an ordinary user cannot run it here: {error}")
-    assert (done.stdout, done.stderr) == (f"{nobody.pw_uid}\n", "")
+    assert (done.stdout, done.stderr) == (f"{number}\n", "")
     assert living(folder / "postgres") == []
 
 

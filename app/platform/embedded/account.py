@@ -1,8 +1,8 @@
-"""Which user PostgreSQL runs as: it refuses root.
+"""Which user PostgreSQL runs as: it refuses root, and whoever has no name.
 
-Root starts it in a user namespace, where it sees itself as ``nobody`` while the kernel still
-sees root: no file changes hands and no folder is opened. Where the machine grants no namespace
-(many containers), it runs as the real ``nobody``, to whom the data folder is lent.
+Both start it in a user namespace, where it sees itself as ``nobody`` while the kernel still
+sees them: no file changes hands and no folder is opened. Where the machine grants root no
+namespace (many containers), it runs as the real ``nobody``, to whom the data folder is lent.
 """
 
 import os
@@ -32,7 +32,8 @@ def account_of(folder: Folder, binaries: Path) -> Account:
         FolderUnfit: ``nobody`` cannot reach the folder or the binaries.
     """
     if os.geteuid() != 0:
-        return Account()
+        # A user without a name, as some containers have, is refused by initdb too.
+        return Account() if _has_a_name() or not _grants_namespaces() else Account(_NAMESPACE)
     if not folder.is_lent:
         if _grants_namespaces():
             return Account(_NAMESPACE)
@@ -50,6 +51,14 @@ def account_of(folder: Folder, binaries: Path) -> Account:
                 "keep it where every user may go."
             )
     return account
+
+
+def _has_a_name() -> bool:
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return True
 
 
 def _grants_namespaces() -> bool:
