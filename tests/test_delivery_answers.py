@@ -1,6 +1,7 @@
 """What a database answers, and what it is sent next: the rules of the contract, one by one."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import httpx
@@ -10,8 +11,8 @@ from sqlalchemy import text
 from app.platform.db import Database
 from app.settings import Settings
 from tests.acts import Registry, phone
+from tests.peers import OK
 from tests.receivers import (
-    OK,
     Says,
     Told,
     acknowledged,
@@ -259,7 +260,7 @@ async def test_a_database_that_rewinds_for_ever_is_spaced_out_like_a_failing_one
         await register(admin, crm.url)
         async with working(registry.database.settings):
             for round_of_rewinds in (1, 2, 3):
-                await until(lambda n=round_of_rewinds: _failures(registry.database, n))
+                await until(partial(_failures, registry.database, round_of_rewinds))
                 await change(registry.database, "due_at = now()")
         assert len(crm.told) <= 16
     assert (await standing(admin))["state"] == "failing"
