@@ -4,7 +4,11 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from sqlalchemy import text
 
+from app.journal import Scope, follow
+from app.platform.db import Database
+from tests.test_keys import with_database
 from tests.test_parties import CHANNEL, PARTY, TIME, made
 
 EVERY = ["voice", "sms", "messaging", "email", "post"]
@@ -15,6 +19,18 @@ EMAIL_MASKED = {"kind": "email", "masked": "j•••@example.com"}
 LETTER = {"kind": "letter", "reference": "box 7"}
 BRANDS = ("choucroute", "sauerkraut")
 CHANNELS = ("dakar", "web")
+MONDAY, TUESDAY = (f"2026-03-0{day}T09:00:00.000000Z" for day in (2, 3))
+FULL = {
+    "identifiers": [PHONE, EMAIL],
+    "media": ["voice", "email"],
+    "brand": "choucroute",
+    "reason": "refusal",
+    "occurred_at": "2026-03-02T10:00:00+01:00",
+    "channel": "dakar",
+    "recorded_by": "agent 7",
+    "reference": "call-1",
+    "evidence": {"kind": "call_recording", "reference": "rec-1", "sha256": "ab" * 32},
+}
 
 
 async def register(admin: httpx.AsyncClient) -> None:
@@ -81,3 +97,17 @@ def drop(body: dict[str, Any], *members: str) -> dict[str, Any]:
         else:
             assert UUID(value).version == 7
     return left
+
+
+async def count(database: Database, table: str) -> int:
+    """Count the rows of a table."""
+    async with database.reading() as session:
+        return int(await session.scalar(text(f"SELECT count(*) FROM {table}")) or 0)  # noqa: S608 - a constant
+
+
+async def followed_by(database: Database, *scopes: Scope) -> None:
+    """Register databases 1, 2 and so on."""
+    for number, scope in enumerate(scopes, start=1):
+        await with_database(database, f"crm-{number}")
+        async with database.transaction() as session:
+            await follow(session, number, scope, after=0, pushed=True)
