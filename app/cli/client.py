@@ -122,6 +122,8 @@ def check(  # noqa: PLR0913 - each is an option
     with remote(url, key, as_json=as_json, seconds=_CHECK_SECONDS) as registry:
         try:
             answer = registry.post("/v1/checks", question)
+            if "decision" not in answer:
+                raise NoAnswer("What answered is no decision of a registry.", None)
         except Failed:
             typer.echo("Do not contact: without an answer nobody may be.", err=True)
             raise
