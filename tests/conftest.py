@@ -25,7 +25,7 @@ from app.main import create_app
 from app.parties import NewKey, Scope, create_key
 from app.platform.clock import now
 from app.platform.db import Database, parse_url
-from app.platform.embedded import Embedded
+from app.platform.embedded import Embedded, wheel_binaries
 from app.platform.schema import upgrade
 from app.settings import Settings
 
@@ -48,14 +48,14 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_binaries() -> Path | None:
-    """Find the PostgreSQL to test on; None: the wheel's."""
+def binaries() -> Path:
+    """Find the PostgreSQL to test on."""
     given = os.environ.get("OPTOUT_TEST_PG_BIN")
-    return Path(given).resolve() if given else None
+    return Path(given).resolve() if given else wheel_binaries()
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_binaries: Path | None) -> Iterator[URL]:
+def postgres(binaries: Path) -> Iterator[URL]:
     """Start PostgreSQL for the run, or use the one given: the address of a maintenance database."""
     given = os.environ.get("OPTOUT_TEST_DATABASE_URL")
     if given:
@@ -63,9 +63,23 @@ def postgres(postgres_binaries: Path | None) -> Iterator[URL]:
         return
     with (
         tempfile.TemporaryDirectory(prefix="optout-test-") as folder,
-        Embedded(Path(folder), binaries=postgres_binaries, settings=NOT_DURABLE) as embedded,
+        Embedded(Path(folder), binaries=binaries, settings=NOT_DURABLE) as embedded,
     ):
         yield parse_url(embedded.url())
+
+
+@pytest.fixture
+def open_embedded(tmp_path: Path, binaries: Path) -> Iterator[Callable[..., Embedded]]:
+    """Make users of one data folder, durable as in production; they leave at the end."""
+    users: list[Embedded] = []
+
+    def make(path: Path = tmp_path / "data") -> Embedded:
+        users.append(Embedded(path, binaries=binaries))
+        return users[-1]
+
+    yield make
+    for each in users:
+        each.stop()
 
 
 @pytest.fixture(scope="session")

@@ -375,9 +375,9 @@ async def test_made_up_keys_are_forgotten(database: Database) -> None:
 
 
 async def test_without_postgresql_nobody_is_let_in_and_soon_after_it_is_back_everybody_is(
-    tmp_path: Path, postgres_binaries: Path | None
+    tmp_path: Path, binaries: Path
 ) -> None:
-    server = Embedded(tmp_path, binaries=postgres_binaries, settings=NOT_DURABLE)
+    server = Embedded(tmp_path, binaries=binaries, settings=NOT_DURABLE)
     with server:
         database = Database.open(server.url(), Settings())
         async with database.write_engine.begin() as connection:
