@@ -21,6 +21,9 @@ from pydantic.fields import FieldInfo
 _RFC3339 = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
+_INFINITIES = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+"""What asyncpg takes for PostgreSQL's -infinity and infinity, and gives back without a zone."""
+
 NO_NUL = r"^[^\x00]*$"
 """Pattern of any text without NUL, which PostgreSQL cannot keep."""
 
@@ -60,9 +63,12 @@ def parse_time(value: object) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("a time in RFC 3339 with its offset is needed, as 2026-01-31T09:30:00Z")
     try:
-        return value.astimezone(UTC)
+        instant = value.astimezone(UTC)
     except OverflowError:
         raise ValueError("a time between the years 1 and 9999 in UTC is needed") from None
+    if instant in _INFINITIES:
+        raise ValueError("a time between the years 1 and 9999 in UTC is needed")
+    return instant
 
 
 def wire_time(at: datetime) -> str:
