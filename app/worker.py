@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import structlog
 
-from app.delivery import Dispatcher, forget_attempts
+from app.delivery import Dispatcher, forget_attempts, pass_over_strangers
 from app.intake import complete_erasure, open_erasures
 from app.parties import Directory
 from app.platform import logs
@@ -23,8 +23,9 @@ from app.points import open_registry
 from app.settings import Settings, read_settings
 
 _ERASURES_EVERY = 1.0
+_PLACES_EVERY = 1.0
 _FORGET_EVERY = 600.0
-_ERASURES_AT_ONCE = 100
+ERASURES_AT_ONCE = 100
 
 log = structlog.get_logger(__name__)
 
@@ -58,21 +59,34 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         tasks.create_task(dispatcher.run(stopping))
         tasks.create_task(_complete_erasures(database, stopping))
         tasks.create_task(_forget(database, stopping))
+        tasks.create_task(_move_places(database, stopping))
 
 
 async def _complete_erasures(database: Database, stopping: asyncio.Event) -> None:
+    """Look at the open erasures in turn, some at a time: many that wait hold up no newer one."""
+    after, delay = None, database.settings.erasure_delay
     while not stopping.is_set():
         try:
             async with database.reading() as session:
-                waiting = await open_erasures(session, most=_ERASURES_AT_ONCE)
-            for erasure in waiting:
+                waiting = await open_erasures(session, after=after, most=ERASURES_AT_ONCE)
+            for after in waiting:
                 async with database.transaction() as session:
-                    delay = database.settings.erasure_delay
-                    if await complete_erasure(session, erasure, at=now(), delay=delay):
-                        log.info("an erasure is complete", erasure=str(erasure))
+                    if await complete_erasure(session, after, at=now(), delay=delay):
+                        log.info("an erasure is complete", erasure=str(after))
+            if len(waiting) < ERASURES_AT_ONCE:
+                after = None
         except Unavailable as error:
             log.warning("erasures wait for the database", reason=error.detail)
         await _pause(_ERASURES_EVERY, stopping)
+
+
+async def _move_places(database: Database, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        try:
+            await pass_over_strangers(database)
+        except Unavailable as error:
+            log.warning("places wait for the database", reason=error.detail)
+        await _pause(_PLACES_EVERY, stopping)
 
 
 async def _forget(database: Database, stopping: asyncio.Event) -> None:

@@ -12,8 +12,9 @@ from .api import databases
 from .dispatch import Dispatcher
 from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes, snapshot
+from .places import pass_over_strangers
 from .settling import forget_attempts
 
 ROUTERS = (databases, journal, snapshot, acknowledgements, outcomes)
 
-__all__ = ["ROUTERS", "Dispatcher", "HeadWatch", "forget_attempts"]
+__all__ = ["ROUTERS", "Dispatcher", "HeadWatch", "forget_attempts", "pass_over_strangers"]

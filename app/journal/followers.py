@@ -306,6 +306,22 @@ async def put_off(
     return bool(moved)
 
 
+async def pass_over(session: AsyncSession, follower: FollowerState, upto: int) -> None:
+    """Move a follower's place over entries that do not concern it, unless it moved meanwhile."""
+    await session.execute(
+        text("""
+            UPDATE followers SET scanned = :upto
+            WHERE id = :id AND generation = :generation AND scanned = :scanned
+        """),
+        {
+            "id": follower.id,
+            "generation": follower.generation,
+            "scanned": follower.scanned,
+            "upto": upto,
+        },
+    )
+
+
 async def acknowledge(session: AsyncSession, follower: int, position: int, at: datetime) -> None:
     """Record that a follower has said by itself that it applied everything up to a position.
 
