@@ -199,7 +199,7 @@ async def pause_database(
 ) -> wire.DatabaseOut:
     """Tell a database nothing more until it is resumed. Its place is kept; nothing is lost.
 
-    Answers when a request under way has ended: after the answer nothing is sent.
+    It answers when a request under way has ended, or after 3 seconds; none is begun after it.
     """
     pool = database_of(request)
     async with pool.transaction() as session:

@@ -37,6 +37,8 @@ from .endpoints import (
 State = Literal["active", "paused", "failing"]
 Start = Literal["beginning", "latest"]
 _STILL_SECONDS = 0.05
+_STILL_AT_MOST = 3.0
+"""How long a pause waits for a request under way; whoever asked has a deadline too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +122,11 @@ async def remove_database(session: AsyncSession, slug: str, *, actor: str, at: d
 
 
 async def wait_until_still(pool: Database, database: RegisteredDatabase) -> None:
-    """Wait until no worker has a request to a database under way, which has a deadline.
+    """Wait until no worker has a request to a database under way, for 3 seconds at most.
 
-    No connection is held meanwhile. A worker that died seems to hold it until its lease runs out:
-    it is waited for no longer than for a request.
+    No connection is held meanwhile. A worker that died seems to hold it until its lease runs out.
     """
-    end = time.monotonic() + pool.settings.delivery_deadline_seconds + 1
+    end = time.monotonic() + _STILL_AT_MOST
     while time.monotonic() < end:
         async with pool.reading() as session:
             if not await is_held(session, database.id):
