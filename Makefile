@@ -29,8 +29,8 @@ check: install ## Lint, types, layers, lock files
 	$(BIN)/lint-imports --no-cache
 	.ci/lock --check
 
-bench: install ## Measure (ARGS= names what, as ARGS=check)
-	$(BIN)/python -m tests.benchmarks $(ARGS)
+bench: install ## Measure (NAME= for one, as NAME=check; BENCH_SIZE= suppressions, 1,000,000)
+	$(BIN)/python -m tests.benchmarks $(NAME)
 
 openapi: install ## Write openapi/v1.json anew from the code
 	$(BIN)/optout openapi > openapi/v1.json.new
