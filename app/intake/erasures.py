@@ -84,14 +84,12 @@ async def find_erasure(session: AsyncSession, erasure: UUID) -> Erasure:
     return _erasure(row)
 
 
-async def open_erasures(session: AsyncSession, *, most: int) -> Sequence[UUID]:
-    """List requests whose values still stand, the oldest first."""
-    rows = await session.execute(
-        select(ErasureRow.id)
-        .where(ErasureRow.completed_at.is_(None))
-        .order_by(ErasureRow.recorded_at)
-        .limit(most)
-    )
+async def open_erasures(session: AsyncSession, *, after: UUID | None, most: int) -> Sequence[UUID]:
+    """List requests whose values still stand, by their ids, which begin with their time."""
+    query = select(ErasureRow.id).where(ErasureRow.completed_at.is_(None))
+    if after is not None:
+        query = query.where(ErasureRow.id > after)
+    rows = await session.execute(query.order_by(ErasureRow.id).limit(most))
     return rows.scalars().all()
 
 

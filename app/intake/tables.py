@@ -61,7 +61,7 @@ class ErasureRow(Base):
 
     __tablename__ = "erasures"
     __table_args__ = (
-        Index("ix_erasures_open", "recorded_at", postgresql_where=text("completed_at IS NULL")),
+        Index("ix_erasures_open", "id", postgresql_where=text("completed_at IS NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

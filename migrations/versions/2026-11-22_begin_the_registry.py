@@ -109,7 +109,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_erasures_open",
         "erasures",
-        ["recorded_at"],
+        ["id"],
         unique=False,
         postgresql_where=sa.text("completed_at IS NULL"),
     )
