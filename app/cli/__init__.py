@@ -19,6 +19,7 @@ _HOMES = {
     "opt-out": "client",
     "check": "client",
     "snapshot": "snapshot",
+    "follow": "follow.command",
     "demo": "demo.command",
 }
 """Which file holds which command; only that file is loaded, for the server takes a second."""

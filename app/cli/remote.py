@@ -80,10 +80,22 @@ class Registry:
                 time.sleep(max(wait, failed.retry_after))
         return self._post(path, body, headers)
 
+    def get(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask, and read the answer.
+
+        Raises:
+            NoAnswer: there was none.
+            Refused: the registry answered with a problem.
+        """
+        return self._send("GET", path, params=query)
+
     def _post(
         self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None
     ) -> dict[str, Any]:
-        with self.stream("POST", path, json=body, headers=headers) as response:
+        return self._send("POST", path, json=body, headers=headers)
+
+    def _send(self, method: str, path: str, **how: Any) -> dict[str, Any]:  # noqa: ANN401 - as httpx takes them
+        with self.stream(method, path, **how) as response:
             response.read()
         document = _object(response)
         if document is None:

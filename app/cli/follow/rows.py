@@ -1,0 +1,96 @@
+"""What is kept of an entry, or of a line of a snapshot."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+EVERY_BRAND = ""
+"""In the place of a null brand, which could not stand in a primary key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The whole state of a contact point and brand; ``media`` joined by ``|``, empty: none.
+
+    ``since`` is exact in a row from a snapshot. One from the feed knows only when its own change
+    occurred, and the table keeps the earliest.
+    """
+
+    kind: str
+    format: str
+    value: str = field(repr=False)
+    brand: str
+    media: str
+    version: int
+    position: int
+    since: str
+    erased: bool = False
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str, int, int, str, bool]:
+        """List the values in the order of the columns."""
+        return (
+            self.kind,
+            self.format,
+            self.value,
+            self.brand,
+            self.media,
+            self.version,
+            self.position,
+            self.since,
+            self.erased,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the feed; ``untold`` are the positions of entries whose value was destroyed."""
+
+    rows: tuple[Row, ...]
+    untold: tuple[int, ...]
+    next_cursor: str
+    has_more: bool
+
+
+def read_page(feed: Mapping[str, Any]) -> Page:
+    """Read what the feed answered.
+
+    Raises:
+        KeyError, TypeError: it is no page of a feed.
+    """
+    entries = feed["entries"]
+    return Page(
+        tuple(_row(entry, entry["occurred_at"]) for entry in entries if _is_told(entry)),
+        tuple(entry["position"] for entry in entries if not _is_told(entry)),
+        feed["next_cursor"],
+        feed["has_more"],
+    )
+
+
+def read_lines(lines: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Read lines of a snapshot.
+
+    Raises:
+        KeyError, TypeError: one is none.
+    """
+    for line in lines:
+        yield _row(line, line["since"])
+
+
+def _is_told(entry: Mapping[str, Any]) -> bool:
+    return entry["identifier"]["value"] is not None
+
+
+def _row(state: Mapping[str, Any], since: str) -> Row:
+    identifier = state["identifier"]
+    return Row(
+        identifier["kind"],
+        identifier["format"],
+        identifier["value"],
+        state["brand"] or EVERY_BRAND,
+        "|".join(state["media"]),
+        state["version"],
+        state["position"],
+        since,
+        state.get("type") == "identifier.erased",
+    )
