@@ -95,12 +95,12 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, **given: str) -> Iterator[Served]:
+def serving(folder: Path, *options: str, port: int | None = None, **given: str) -> Iterator[Served]:
     """Run ``optout serve`` on a data folder in a session of its own, until it is ready.
 
     ``given`` are variables of its environment. What it prints goes to a file beside the folder.
     """
-    port = free_port()
+    port = port or free_port()
     log = folder.with_name(f"{folder.name}-{port}.log")
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 - the command under test
