@@ -5,13 +5,14 @@ A number, once written, keeps its meaning for ever; new words get new numbers.
 
 from collections.abc import Iterable
 from enum import IntEnum, IntFlag, unique
+from functools import cached_property
 from typing import Self
 
 
 class Word(IntEnum):
     """A small number with the word that the wire shows for it."""
 
-    @property
+    @cached_property
     def word(self) -> str:
         """Spell the member as the wire does."""
         return self.name.lower()
@@ -55,9 +56,14 @@ class Media(IntFlag):
     @property
     def words(self) -> list[str]:
         """Spell the set in the order of the contract."""
-        return [medium.word for medium in ALL_MEDIA if medium in self]
+        return [*self._spelled]
 
-    @property
+    @cached_property
+    def _spelled(self) -> tuple[str, ...]:
+        # Once for each set: it was a fifth of the time that an entry takes to be told.
+        return tuple(medium.word for medium in ALL_MEDIA if medium in self)
+
+    @cached_property
     def word(self) -> str:
         """Spell a single medium."""
         return (self.name or "").lower()
