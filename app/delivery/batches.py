@@ -19,8 +19,9 @@ from app.points import PointKeys
 
 from .rendering import Form, render_entries
 
-MOST_ENTRIES = 1_000
 MOST_BYTES = 262_144
+MOST_ENTRIES = 700
+"""As many as fit into those bytes, so that few are rendered in vain."""
 
 
 @dataclass(frozen=True, slots=True)
