@@ -245,6 +245,7 @@ async def test_a_check_that_starts_after_a_receipt_was_sent_sees_it(
     async def object_and_ask(first: int) -> None:
         for number in range(first, first + 15):
             one = {"kind": "phone", "value": f"+3363998{number:04}"}
+            assert (await asked(desk, phone=one["value"]))["decision"] == "allow"
             receipt = await objected(desk, identifiers=[one], media=["voice"])
             answers = await asyncio.gather(*(asked(desk, phone=one["value"]) for _ in range(3)))
             for answer in answers:
