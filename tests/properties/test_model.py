@@ -1,7 +1,8 @@
 """The registry against its model.
 
-Whatever people do, in whatever order it arrives, a check says what the model says, and everything that is
-derived agrees: the table, the grounds computed anew, the journal replayed, a receiver's list.
+Whatever people do, in whatever order it arrives, a check says what the model says, and everything
+that is derived agrees: the table, the grounds computed anew, the journal replayed, a receiver's
+list.
 """
 
 import asyncio
