@@ -5,9 +5,8 @@ No room can own it, since a schema is the tables of all of them.
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import SmallInteger, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
@@ -15,6 +14,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.pool import NullPool
 
 from app.platform.db import Base, parse_url
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 SCHEMA = 1
 """The number of the schema this code was written for; each migration writes the next."""
@@ -58,8 +60,10 @@ async def require_schema(session: AsyncSession) -> None:
         )
 
 
-def migrations(url: str | URL) -> Config:
+def migrations(url: str | URL) -> "Config":
     """Configure alembic for the migrations that are installed beside the app, and a database."""
+    from alembic.config import Config  # noqa: PLC0415 - 8 MB that a server does not need
+
     config = Config()
     folder = Path(__file__).parents[2] / "migrations"
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
@@ -80,6 +84,8 @@ def upgrade(url: str | URL, *, init: bool) -> None:
     if number is None and not init:
         raise SchemaUnfit(_EMPTY)
     if number is None or number < SCHEMA:
+        from alembic import command  # noqa: PLC0415 - as above
+
         command.upgrade(migrations(url), "head")
 
 
