@@ -43,23 +43,25 @@ async def test_an_erasure_tells_everybody_then_destroys_the_value_and_still_bloc
 ) -> None:
     await followed_by(database, Scope(frozenset(Kind), EVERY_MEDIUM, None))
     receipt = (await post(desk, "/v1/opt-outs", FULL)).json()
+    await objected(desk, brand="choucroute", media=["voice"])
+    await post(desk, f"/v1/opt-outs/{receipt['id']}/void", {"reason": "took Jo for Jo's sister"})
     answer = await post(desk, "/v1/erasures", {"identifiers": [PHONE], "reference": "dsar-7"})
     assert answer.status_code == 201
     erasure = answer.json()["id"]
     assert answer.headers["location"] == f"/v1/erasures/{erasure}"
     assert drop(answer.json(), "id", "recorded_at") == {
-        "position": 3,
+        "position": 6,
         "identifiers": [{**PHONE_MASKED, "known": True}],
     }
     registry = Registry(database)
     month = timedelta(days=30)
     assert not await registry.destroy(erasure, waiting=month), "the database has not heard yet"
     async with database.transaction() as session:
-        await acknowledge(session, 1, 3, now())
+        await acknowledge(session, 1, 6, now())
     await objected(desk, media=["voice"])
     assert not await registry.destroy(erasure, waiting=month), "nor of the opt-out that came since"
     async with database.transaction() as session:
-        await acknowledge(session, 1, 4, now())
+        await acknowledge(session, 1, 7, now())
     assert await registry.destroy(erasure, waiting=month)
     assert not await registry.destroy(erasure, waiting=month)
     state = (await desk.get(f"/v1/erasures/{erasure}")).json()
@@ -69,9 +71,12 @@ async def test_an_erasure_tells_everybody_then_destroys_the_value_and_still_bloc
     assert [one["masked"] for one in shown] == ["•••", EMAIL_MASKED["masked"]]
     async with database.reading() as session:
         rows = await session.execute(
-            text("SELECT recorded_by, reference, evidence FROM opt_outs ORDER BY id LIMIT 1")
+            text("""
+                SELECT recorded_by, reference, evidence, void_reason, voided_by IS NOT NULL
+                FROM opt_outs ORDER BY id LIMIT 1
+            """)
         )
-        assert rows.one() == (None, None, None)
+        assert rows.one() == (None, None, None, None, True)
         left = await session.execute(
             text("SELECT sealed IS NULL, erased_at IS NULL FROM contact_points ORDER BY kind")
         )

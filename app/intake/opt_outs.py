@@ -231,7 +231,7 @@ async def forget_opt_outs(session: AsyncSession, opt_outs: Collection[UUID]) -> 
     await session.execute(
         update(OptOutRow)
         .where(OptOutRow.id.in_(opt_outs))
-        .values(recorded_by=None, reference=None, evidence=None)
+        .values(recorded_by=None, reference=None, evidence=None, void_reason=None)
     )
 
 

@@ -25,7 +25,8 @@ _Instant = TIMESTAMP(timezone=True)
 class OptOutRow(Base):
     """One opt-out as it arrived; the contact points stand with its grounds.
 
-    ``reference``, ``recorded_by`` and ``evidence`` are what an erasure destroys here.
+    ``reference``, ``recorded_by``, ``evidence`` and ``void_reason`` are what an erasure destroys
+    here.
     """
 
     __tablename__ = "opt_outs"
