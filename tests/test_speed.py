@@ -28,4 +28,4 @@ async def test_no_route_and_nothing_it_depends_on_waits_for_a_thread(app: FastAP
         for part in _parts(route.dependant)
         if _waits_for_a_thread(part)
     }
-    assert slow == set()
+    assert sorted(slow) == []
