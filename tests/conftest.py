@@ -8,6 +8,7 @@ databases), or other binaries with ``OPTOUT_TEST_PG_BIN`` (the folder of initdb)
 import asyncio
 import base64
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -41,7 +42,11 @@ _numbers = count(1)
 
 
 def pytest_configure() -> None:
-    """Keep the settings of whoever runs the tests out of them."""
+    """Keep out the settings of whoever runs the tests, and let Ctrl-C reach what they start.
+
+    A shell's background job ignores SIGINT, and so does every process that it starts.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [*os.environ]:
         if name.startswith("OPTOUT_") and not name.startswith("OPTOUT_TEST_"):
             del os.environ[name]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -40,9 +41,14 @@ async def listening(app: ASGIApp) -> AsyncIterator[str]:
 
 
 def free_port() -> int:
-    """Find a port of loopback that nobody listens to."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Find a port of loopback that nobody listens to, and that no connection will be given.
+
+    The kernel gives connections ports from 32768 on: one of those can be taken until it is used.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def environment(folder: Path, given: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,8 @@ from tests.commands import Command, ask
 from tests.peers import peer, read_request
 from tests.servers import Served, free_port, serving
 
+pytestmark = pytest.mark.own_postgres
+
 UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 RECEIPT = b'{"id": "1", "propagation": {}}'

@@ -3,8 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.commands import ask
 from tests.peers import Talk
+
+pytestmark = pytest.mark.own_postgres
 
 LINE = b'{"identifier": {"kind": "phone", "format": "plain", "value": "+33639981001"}}\n'
 CHUNK = b"%x\r\n%b\r\n" % (len(LINE), LINE)

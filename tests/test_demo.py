@@ -22,6 +22,8 @@ from app.cli.demo.story import differ
 from app.cli.demo.table import Row, Table
 from tests.servers import OPTOUT
 
+pytestmark = pytest.mark.own_postgres
+
 PLAY_SECONDS = 120
 WEBHOOK = Webhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 EVERYTHING = "voice|sms"

@@ -5,8 +5,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from app.settings import Settings
 from tests.servers import OPTOUT, serving
+
+pytestmark = pytest.mark.own_postgres
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -18,6 +18,8 @@ from app.platform.embedded.keeper import living
 from tests.conftest import DIGEST_KEYS, SEALING_KEYS
 from tests.servers import OPTOUT, Served, environment, free_port, optout, serving
 
+pytestmark = pytest.mark.own_postgres
+
 KEYS = {"OPTOUT_DIGEST_KEYS": DIGEST_KEYS, "OPTOUT_SEALING_KEYS": SEALING_KEYS}
 
 
