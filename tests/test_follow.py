@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from tests.following import BRAND, House, List, Member, cutting, eventually
 from tests.servers import Served, free_port, serving
 
+pytestmark = pytest.mark.own_postgres
 _numbers = count()
 
 
@@ -159,32 +160,40 @@ def _has_begun(list_: List) -> bool:
     return False
 
 
-def test_killed_again_and_again_it_is_complete_in_the_end(
-    house: House, member: Member, list_: List
-) -> None:
+@contextmanager
+def writing(house: House) -> Iterator[list[str]]:
+    """Let people object during a block, and some be reached again: the ids of the receipts."""
     receipts: list[str] = []
     ended = threading.Event()
 
     def write() -> None:
-        while not ended.is_set():
-            receipts.append(house.opt_out(phone(), phone())["id"])
-            time.sleep(0.05)
+        while not ended.wait(0.02):
+            person = phone()
+            receipts.append(house.opt_out(person, phone())["id"])
+            house.reinstate(person)
 
-    for _ in range(10):
-        house.opt_out(*[phone() for _ in range(20)])
     writer = threading.Thread(target=write)
     writer.start()
     try:
+        yield receipts
+    finally:
+        ended.set()
+        writer.join()
+
+
+def test_killed_again_and_again_it_is_complete_in_the_end(
+    house: House, member: Member, list_: List
+) -> None:
+    for _ in range(10):
+        house.opt_out(*[phone() for _ in range(20)])
+    with writing(house) as receipts:
         for _ in range(4):
             with member.following(list_.to) as process:
                 time.sleep(random.uniform(0.8, 2.0))  # noqa: S311 - any moment will do
                 assert process.poll() is None
-    finally:
-        ended.set()
-        writer.join()
     member.once(list_.to)
     assert list_.lines() == member.snapshot()
-    for receipt in receipts:
+    for receipt in receipts[::10]:
         told = house.ask(f"opt-outs/{receipt}/propagation")["databases"]
         mine = next(each for each in told if each["database"] == member.slug)
         assert mine["status"] == "acknowledged"
@@ -328,6 +337,18 @@ def test_verifying_names_what_was_lost_and_mends_it(
     found = member.verify(list_.to)
     assert (found["missing"], found["different"], found["unlisted"]) == (2, 1, 1)
     assert list_.lines() == member.snapshot()
+
+
+def test_verifying_while_people_object_finds_nothing_lost(
+    house: House, member: Member, sqlite_list: List
+) -> None:
+    member.once(sqlite_list.to)
+    with writing(house):
+        for _ in range(3):
+            found = member.verify(sqlite_list.to)
+            assert (found["missing"], found["different"], found["unlisted"]) == (0, 0, 0)
+    member.once(sqlite_list.to)
+    assert sqlite_list.lines() == member.snapshot()
 
 
 def test_a_service_outlives_its_registry_and_its_list(tmp_path: Path, empty_url: str) -> None:

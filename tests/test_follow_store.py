@@ -1,7 +1,9 @@
 """The list that ``optout follow`` keeps, without a registry: what may never come undone."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain, permutations
 from pathlib import Path
 
@@ -96,6 +98,21 @@ def test_a_page_read_from_where_the_list_is_no_more_is_refused_whole(store: Stor
     assert standing(store).cursor == "second"
 
 
+def test_the_list_is_current_only_when_there_was_nothing_more(store: Store, tmp_path: Path) -> None:
+    begin(store)
+    with closing(sqlite3.connect(tmp_path / "list")) as reader:
+
+        def current() -> str:
+            ((at,),) = reader.execute("SELECT current_at FROM cursor")
+            return str(at)
+
+        before = current()
+        store.apply(standing(store), replace(page(row(1, "sms"), cursor="2"), has_more=True))
+        assert current() == before
+        store.apply(standing(store), page(cursor="2"))
+        assert current() > before
+
+
 def test_a_snapshot_counts_though_its_versions_are_lower(store: Store) -> None:
     begin(store, row(5, "sms"))
     heal(store, row(2, EVERYTHING))
@@ -132,7 +149,7 @@ def test_when_nobody_can_say_who_was_erased_everybody_stays_blocked(store: Store
 
 
 def test_an_erased_person_stays_known_as_such_through_later_changes(store: Store) -> None:
-    begin(store, row(1, "sms"))
+    begin(store, row(1, "sms"), erased=1)
     store.apply(standing(store), page(row(2, "sms", erased=True), row(3, EVERYTHING)))
     heal(store, erased=1)
     assert {value for value, *_ in listed(store)} == {"+33639980001"}
