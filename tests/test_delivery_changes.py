@@ -29,6 +29,7 @@ from tests.receivers import (
     saying,
     spans,
     standing,
+    without_gap,
     working,
 )
 from tests.restores import backed_up
@@ -65,25 +66,30 @@ def verifies(told: Told, secret: str) -> bool:
     return True
 
 
+@pytest.mark.parametrize("moment", ["while it is sent something", "while there is nothing to send"])
 async def test_after_the_answer_of_pause_nothing_is_sent_and_nothing_is_lost(
-    admin: httpx.AsyncClient, registry: Registry
+    admin: httpx.AsyncClient, registry: Registry, moment: str
 ) -> None:
     async with receiver(otherwise=slow) as crm:
         await register(admin, crm.url)
-        async with working(registry.database.settings, workers=2):
+        # A lease that is not renewed for long, when it would be found out anyway.
+        lasting = registry.database.settings.model_copy(update={"delivery_lease_seconds": 60.0})
+        async with working(lasting, workers=2):
             await registry.object(phone(1))
             await crm.heard(1)
+            if moment == "while there is nothing to send":
+                await acknowledged(admin, 1)
             paused = await admin.post("/v1/databases/crm/pause")
             assert crm.under_way == 0
             assert (paused.status_code, paused.json()["state"]) == (200, "paused")
-            sent = len(crm.told)
             await registry.object(phone(2))
-            await never(lambda: len(crm.told) > sent, seconds=0.8)
+            await never(partial(more_than, 1, crm), seconds=0.8)
             resumed = await admin.post("/v1/databases/crm/resume")
             assert resumed.json()["state"] == "active"
             await acknowledged(admin, 2)
         assert crm.most_under_way == 1
-        assert spans(crm.told) == [(0, 1), (0, 2)]
+        assert crm.told[-1].positions[-1] == 2
+        assert without_gap(crm.told)
     assert [one["action"] for one in (await acts(admin))[:2]] == [
         "database.resumed",
         "database.paused",

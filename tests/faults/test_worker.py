@@ -71,6 +71,7 @@ async def worker_process(
         "OPTOUT_INTERNAL_NETWORKS": "127.0.0.1/32",
         "OPTOUT_DELIVERY_DEADLINE_SECONDS": str(settings.delivery_deadline_seconds),
         "OPTOUT_DELIVERY_LEASE_SECONDS": str(settings.delivery_lease_seconds),
+        "OPTOUT_DELIVERY_SLOTS": str(settings.delivery_slots),
         "OPTOUT_LOG_LEVEL": "debug",
     }
     out = (log or Path(os.devnull)).open("wb")
