@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import time
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,6 +24,10 @@ from .rendering import Form, render_entries
 MOST_BYTES = 262_144
 MOST_ENTRIES = 700
 """As many as fit into those bytes, so that few are rendered in vain."""
+_KEPT = 16
+"""Full batches that are kept for the followers that come after."""
+_FRESH_SECONDS = 5.0
+"""How long one may be kept: an erased value must not be told from memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +40,16 @@ class Place:
     scanned: int
     most: int
 
+    def beyond(self, batch: "Batch") -> "Place":
+        """Tell where a follower stands that has acknowledged a whole batch."""
+        return replace(self, told=batch.to, scanned=batch.to, most=grown(self.most))
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The entries after ``previous`` up to ``to``, ready to be sent; none: nothing to be sent.
 
-    ``last`` is the id of the last entry.
+    ``last`` is the id of the last entry; ``full`` tells that more stood behind it.
     """
 
     journal: UUID
@@ -47,18 +57,30 @@ class Batch:
     to: int
     entries: int
     last: UUID | None
+    full: bool
     body: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A batch that is being read or was, and since when (monotonic seconds)."""
+
+    task: asyncio.Task[Batch]
+    began: float
+
+
 class Batches:
-    """Reads and renders batches; followers that stand at one place share the bytes."""
+    """Reads and renders batches; followers that stand at one place share the bytes.
+
+    Behind a full batch the next is read at once, while the first is being sent.
+    """
 
     def __init__(self, database: Database, keys: PointKeys, directory: Directory) -> None:
         """Take what is needed to read entries and show contact points."""
         self._database = database
         self._keys = keys
         self._directory = directory
-        self._reading: dict[Place, asyncio.Task[Batch]] = {}
+        self._readings: OrderedDict[Place, _Reading] = OrderedDict()
 
     async def after(self, place: Place) -> Batch:
         """Read the batch that follows a place.
@@ -66,17 +88,28 @@ class Batches:
         Raises:
             Unavailable: PostgreSQL does not answer.
         """
-        task = self._reading.get(place)
-        if task is None:
-            task = asyncio.create_task(self._read(place))
-            self._reading[place] = task
-            task.add_done_callback(lambda done: self._forget(place, done))
-        return await asyncio.shield(task)
+        batch = await asyncio.shield(self._reading(place))
+        if batch.full:
+            self._reading(place.beyond(batch))
+        return batch
+
+    def _reading(self, place: Place) -> asyncio.Task[Batch]:
+        known = self._readings.get(place)
+        if known is not None and time.monotonic() - known.began < _FRESH_SECONDS:
+            return known.task
+        reading = _Reading(asyncio.create_task(self._read(place)), time.monotonic())
+        reading.task.add_done_callback(lambda done: self._forget(place, done))
+        self._readings[place] = reading
+        while len(self._readings) > _KEPT:
+            self._readings.popitem(last=False)
+        return reading.task
 
     def _forget(self, place: Place, done: asyncio.Task[Batch]) -> None:
-        del self._reading[place]
-        if not done.cancelled():
-            done.exception()  # else asyncio complains where nobody waits any more
+        """Keep a full batch alone: what follows a place that is not full depends on the moment."""
+        failed = done.cancelled() or done.exception() is not None
+        known = self._readings.get(place)
+        if known is not None and known.task is done and (failed or not done.result().full):
+            del self._readings[place]
 
     async def _read(self, place: Place) -> Batch:
         async with self._database.reading() as session:
@@ -95,7 +128,13 @@ class Batches:
         rendered, upto = _cut(documents, window.upto)
         body = _body(head, place.told, upto, rendered, now()) if rendered else b""
         last = window.entries[len(rendered) - 1].id if rendered else None
-        return Batch(head.journal, place.told, upto, len(rendered), last, body)
+        full = bool(rendered) and (len(rendered) == place.most or upto < window.upto)
+        return Batch(head.journal, place.told, upto, len(rendered), last, full, body)
+
+
+def grown(limit: int) -> int:
+    """Say how many entries a batch may hold after one of so many was acknowledged."""
+    return min(MOST_ENTRIES, 2 * limit)
 
 
 def _cut(documents: Sequence[dict[str, Any]], upto: int) -> tuple[list[bytes], int]:

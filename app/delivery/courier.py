@@ -34,7 +34,7 @@ from .answers import (
     next_delay,
     read_answer,
 )
-from .batches import MOST_ENTRIES, Batch, Batches, Place, message_id
+from .batches import Batch, Batches, Place, grown, message_id
 from .endpoints import Endpoint, note_result
 from .rendering import Form
 from .settling import Attempt, Result, Settler, keep_attempts
@@ -192,7 +192,7 @@ class Courier:
         old = self._follower
         limit, failures = old.batch_limit, old.failures
         if acknowledged is not None:
-            limit, failures = min(MOST_ENTRIES, 2 * limit), 0
+            limit, failures = grown(limit), 0
         step = Step(old.id, old.fence, old.told, told, scanned, acknowledged, limit, now())
         healed = acknowledged is not None and self._endpoint.last_error is not None
         if not await self._tools.settler.settle(Result(step, attempt, reports, healed)):
