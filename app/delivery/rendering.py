@@ -55,18 +55,26 @@ async def render_entries(
     points = await open_points(session, keys, {entry.point for entry in entries})
     brands = await brand_slugs(directory, {entry.brand for entry in entries})
     return [
-        {
-            "position": entry.position,
-            "id": str(entry.id),
-            "type": entry.change.word,
-            "lane": entry.lane.word,
-            "occurred_at": wire_time(entry.occurred_at),
-            "recorded_at": wire_time(entry.recorded_at),
-            "identifier": form.show(points[entry.point]),
-            "brand": brands[entry.brand],
-            "media": (entry.media & media).words,
-            "version": entry.version,
-            "reason": entry.reason.word,
-        }
+        _document(entry, form.show(points[entry.point]), brands[entry.brand], media)
         for entry in entries
     ]
+
+
+def _document(
+    entry: Entry, identifier: dict[str, str | None], brand: str | None, media: Media
+) -> dict[str, Any]:
+    recorded = wire_time(entry.recorded_at)
+    said_at_once = entry.occurred_at == entry.recorded_at
+    return {
+        "position": entry.position,
+        "id": str(entry.id),
+        "type": entry.change.word,
+        "lane": entry.lane.word,
+        "occurred_at": recorded if said_at_once else wire_time(entry.occurred_at),
+        "recorded_at": recorded,
+        "identifier": identifier,
+        "brand": brand,
+        "media": (entry.media & media).words,
+        "version": entry.version,
+        "reason": entry.reason.word,
+    }

@@ -173,8 +173,8 @@ async def open_points(
         {"ids": list(ids)},
     )
     return {
-        row.id: OpenedPoint(row.id, Kind(row.kind), unseal(keys, row.kind, row.digest, row.sealed))
-        for row in rows
+        point: OpenedPoint(point, _KINDS[kind], unseal(keys, kind, digest, sealed))
+        for point, kind, digest, sealed in rows
     }
 
 
@@ -202,7 +202,11 @@ def unseal(keys: PointKeys, kind: int, digest: bytes, sealed: bytes | None) -> I
     """Read a row's sealed value; None if it was destroyed."""
     if sealed is None:
         return None
-    return Identifier(Kind(kind), keys.vault.unseal(sealed, context=digest).decode())
+    return Identifier(_KINDS[kind], keys.vault.unseal(sealed, context=digest).decode())
+
+
+# Looked up, because calling an enumeration is slow, and a snapshot does it a million times.
+_KINDS = {int(one): one for one in Kind}
 
 
 async def destroy_values(session: AsyncSession, ids: Sequence[int], at: datetime) -> None:
