@@ -86,6 +86,7 @@ class Courier:
         self._lease = lease
         self._outbound = Outbound(tools.database.settings)
         self._rewinds = 0
+        self._writing: asyncio.Task[bool] | None = None
 
     async def run(self) -> None:
         """Send what is due as it becomes due; ends after a failure, which plans the next try.
@@ -97,7 +98,11 @@ class Courier:
         try:
             while await self._tell_next():
                 pass
+            await self._written()
         finally:
+            if self._writing is not None:
+                # It is written all the same; nobody is left to hear how that went.
+                self._writing.cancel()
             await self._outbound.aclose()
 
     async def _tell_next(self) -> bool:
@@ -110,7 +115,9 @@ class Courier:
                 self._require_lease()
                 return await self._send(batch)
         # Nothing that concerns it: its place moves on, without a request.
-        await self._advance(told=follower.told, scanned=batch.to, acknowledged=None)
+        await self._written()
+        self._advance(told=follower.told, scanned=batch.to, acknowledged=None)
+        await self._written()
         return True
 
     def _place(self) -> Place:
@@ -125,16 +132,19 @@ class Courier:
 
     async def _send(self, batch: Batch) -> bool:
         attempt, verdict = await self._exchange(batch)
+        await self._written()
         match verdict:
             case Acknowledged():
                 self._rewinds = 0
-                await self._advance(
+                self._advance(
                     told=verdict.through,
                     scanned=verdict.through,
                     acknowledged=verdict.through,
                     attempt=attempt,
                     reports=verdict.outcomes,
                 )
+                if not batch.full:
+                    await self._written()
                 return True
             case Rewind():
                 return await self._rewound(verdict.expected - 1, attempt)
@@ -179,7 +189,17 @@ class Courier:
             attempt, status=answer.status, duration=answer.duration, answer=shown
         ), verdict
 
-    async def _advance(
+    async def _written(self) -> None:
+        """Wait until what was acknowledged last is written down.
+
+        Raises:
+            LeaseLost: it was refused, for somebody else decides about this follower now.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None and not await writing:
+            raise LeaseLost
+
+    def _advance(
         self,
         *,
         told: int,
@@ -188,15 +208,18 @@ class Courier:
         attempt: Attempt | None = None,
         reports: Sequence[Report] = (),
     ) -> None:
-        """Write down where the follower stands now."""
+        """Begin to write down where the follower stands now.
+
+        In a backlog the next batch is sent meanwhile: a crash repeats at most two.
+        """
         old = self._follower
         limit, failures = old.batch_limit, old.failures
         if acknowledged is not None:
             limit, failures = grown(limit), 0
         step = Step(old.id, old.fence, old.told, told, scanned, acknowledged, limit, now())
         healed = acknowledged is not None and self._endpoint.last_error is not None
-        if not await self._tools.settler.settle(Result(step, attempt, reports, healed)):
-            raise LeaseLost
+        result = Result(step, attempt, reports, healed)
+        self._writing = asyncio.create_task(self._tools.settler.settle(result))
         if healed:
             self._endpoint = replace(self._endpoint, last_error=None)
         self._follower = replace(
@@ -209,7 +232,8 @@ class Courier:
         if self._rewinds > _MOST_REWINDS or to == self._follower.told:
             detail = f"the database answered 409 and expects position {to + 1}"
             return await self._failed(attempt, Retry(None, "status-409", detail))
-        await self._advance(told=to, scanned=to, acknowledged=None, attempt=attempt)
+        self._advance(told=to, scanned=to, acknowledged=None, attempt=attempt)
+        await self._written()
         return True
 
     async def _gone(self, attempt: Attempt) -> bool:
