@@ -231,7 +231,7 @@ class List:
                 for row in rows
             }
         columns = "kind, value, brand, media, version, position"
-        return {*self.run(f"SELECT {columns} FROM suppressions WHERE media <> ''")}  # type: ignore[arg-type]  # noqa: S608 - of this line
+        return {*self.run(f"SELECT {columns} FROM suppressions WHERE media <> ''")}  # noqa: S608 - of this line
 
 
 @contextmanager

@@ -221,7 +221,7 @@ async def test_an_empty_database_at_a_url_is_refused_until_it_is_made(
     assert refused.returncode == 1
     made = optout("migrate", "--init", folder=folder, OPTOUT_DATABASE_URL=empty_url)
     assert made.returncode == 0
-    with serving(folder, OPTOUT_DATABASE_URL=empty_url, **KEYS) as served:
+    with serving(folder, port=None, OPTOUT_DATABASE_URL=empty_url, **KEYS) as served:
         assert ready(served) == 200
     assert not os.path.lexists(folder)  # noqa: ASYNC240 - nothing else runs in this loop
 
@@ -230,7 +230,7 @@ async def test_a_database_at_a_url_is_refused_with_no_keys_or_wrong_ones(
     folder: Path, database_url: str
 ) -> None:
     given = {"OPTOUT_DATABASE_URL": database_url, **KEYS}
-    with serving(folder, **given):
+    with serving(folder, port=None, **given):
         pass
     wrong = {**given, "OPTOUT_DIGEST_KEYS": SEALING_KEYS}
     for keys, reason in (
