@@ -4,6 +4,7 @@ PostgreSQL is the embedded one as ``optout serve`` runs it, durable.
 """
 
 import asyncio
+import fcntl
 import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -147,14 +148,17 @@ class Registries:
 
 @contextmanager
 def registries() -> Iterator[Registries]:
-    """Run the benchmarks' PostgreSQL for a block."""
+    """Run the benchmarks' PostgreSQL for a block; a second run waits for the first to end."""
     for name in [*os.environ]:
         if name.startswith("OPTOUT_"):
             del os.environ[name]
     folder = BUILD / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    with Embedded(folder / "postgres") as embedded:
-        yield Registries(embedded)
+    with (folder / "lock").open("w") as lock:
+        # Two at once would measure each other, and take each other's copies away.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with Embedded(folder / "postgres") as embedded:
+            yield Registries(embedded)
 
 
 def _stamp() -> str:
