@@ -128,7 +128,7 @@ class Batches:
         rendered, upto = _cut(documents, window.upto)
         body = _body(head, place.told, upto, rendered, now()) if rendered else b""
         last = window.entries[len(rendered) - 1].id if rendered else None
-        full = bool(rendered) and (len(rendered) == place.most or upto < window.upto)
+        full = bool(rendered) and upto < head.position
         return Batch(head.journal, place.told, upto, len(rendered), last, full, body)
 
 
