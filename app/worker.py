@@ -6,10 +6,12 @@ workers may run.
 
 import asyncio
 import contextlib
+import gc
 import signal
 from datetime import timedelta
 
 import structlog
+import uvloop
 
 from app.delivery import Dispatcher, forget_attempts, pass_over_strangers
 from app.intake import complete_erasure, open_erasures
@@ -35,7 +37,9 @@ def main() -> None:
     settings = read_settings()
     logs.configure(settings)
     end_with_supervisor()
-    asyncio.run(_until_signalled(settings))
+    # What was loaded stays: looking for garbage in it was a tenth of the time of a backlog.
+    gc.freeze()
+    uvloop.run(_until_signalled(settings))
 
 
 async def _until_signalled(settings: Settings) -> None:

@@ -7,12 +7,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-import pydantic_core
-
-from app.journal import FollowerState, Head, Scope, read_head, read_window
+from app.journal import FollowerState, Head, Scope, Window, read_head, read_window
 from app.parties import Directory
 from app.platform.clock import now
 from app.platform.db import Database
@@ -125,7 +122,7 @@ class Batches:
                 form=place.form,
                 media=place.scope.media,
             )
-        rendered, upto = _cut(documents, window.upto)
+        rendered, upto = _cut(window, documents)
         body = _body(head, place.told, upto, rendered, now()) if rendered else b""
         last = window.entries[len(rendered) - 1].id if rendered else None
         full = bool(rendered) and upto < head.position
@@ -137,17 +134,14 @@ def grown(limit: int) -> int:
     return min(MOST_ENTRIES, 2 * limit)
 
 
-def _cut(documents: Sequence[dict[str, Any]], upto: int) -> tuple[list[bytes], int]:
+def _cut(window: Window, documents: Sequence[bytes]) -> tuple[Sequence[bytes], int]:
     """Keep as many entries as fit into one batch, and tell how far they reach."""
-    rendered: list[bytes] = []
     size = 0
-    for document in documents:
-        one = pydantic_core.to_json(document)
-        size += len(one) + 1
-        if rendered and size > MOST_BYTES:
-            return rendered, int(documents[len(rendered) - 1]["position"])
-        rendered.append(one)
-    return rendered, upto
+    for number, document in enumerate(documents):
+        size += len(document) + 1
+        if number and size > MOST_BYTES:
+            return documents[:number], window.entries[number - 1].position
+    return documents, window.upto
 
 
 def _body(head: Head, previous: int, to: int, entries: Sequence[bytes], at: datetime) -> bytes:

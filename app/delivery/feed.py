@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -40,12 +39,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Entries as they are shown, and the cursor to go on from."""
+    """Entries as they are shown, each as JSON, and the cursor to go on from."""
 
-    entries: list[dict[str, Any]]
+    entries: list[bytes]
     next_cursor: str
     has_more: bool
     head: int
+
+    @property
+    def body(self) -> bytes:
+        """Write it as the wire shows it."""
+        return b'{"entries":[%s],"next_cursor":"%s","has_more":%s,"head":%d}' % (
+            b",".join(self.entries),
+            self.next_cursor.encode(),
+            b"true" if self.has_more else b"false",
+            self.head,
+        )
 
 
 class HeadWatch:

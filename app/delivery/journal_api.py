@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-import pydantic_core
 from fastapi import Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -78,7 +77,7 @@ async def read_journal(
         wait=query.wait,
         lane=query.only,
     )
-    return Response(pydantic_core.to_json(feed), media_type="application/json")
+    return Response(feed.body, media_type="application/json")
 
 
 @snapshot.get(

@@ -1,18 +1,27 @@
 """Entries as a database is shown them: its format, its media, nothing else."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import identifier_hmac, plain_sha256
-from app.journal import EVERY_BRAND, Entry, Media
+from app.journal import EVERY_BRAND, EVERY_MEDIUM, Entry, Media
 from app.parties import Directory
 from app.platform.wire import wire_time
 from app.points import OpenedPoint, PointKeys, open_points
 
 from .endpoints import Format
+
+
+class Shown(NamedTuple):
+    """An identifier as a database sees it; an erased one has no value."""
+
+    kind: str
+    format: str
+    value: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +31,10 @@ class Form:
     format: Format
     key: bytes | None = field(default=None, repr=False)
 
-    def show(self, point: OpenedPoint) -> dict[str, str | None]:
+    def show(self, point: OpenedPoint) -> Shown:
         """Show a contact point in this form; an erased one has no value any more."""
         if point.identifier is None:
-            return {"kind": point.kind.word, "format": "erased", "value": None}
+            return Shown(point.kind.word, "erased", None)
         value = point.identifier.value
         if self.format == "hmac-sha256":
             if self.key is None:
@@ -33,7 +42,7 @@ class Form:
             value = identifier_hmac(self.key, value)
         elif self.format == "sha256":
             value = plain_sha256(value)
-        return {"kind": point.kind.word, "format": self.format, "value": value}
+        return Shown(point.kind.word, self.format, value)
 
 
 async def brand_slugs(directory: Directory, brands: Collection[int]) -> dict[int, str | None]:
@@ -50,31 +59,34 @@ async def render_entries(
     *,
     form: Form,
     media: Media,
-) -> list[dict[str, Any]]:
-    """Show entries in a form, their media cut to those of the database."""
+) -> list[bytes]:
+    """Show entries in a form, each as JSON, their media cut to those of the database."""
     points = await open_points(session, keys, {entry.point for entry in entries})
     brands = await brand_slugs(directory, {entry.brand for entry in entries})
     return [
-        _document(entry, form.show(points[entry.point]), brands[entry.brand], media)
+        _json(entry, form.show(points[entry.point]), brands[entry.brand], media).encode()
         for entry in entries
     ]
 
 
-def _document(
-    entry: Entry, identifier: dict[str, str | None], brand: str | None, media: Media
-) -> dict[str, Any]:
+_MEDIA = [json.dumps(Media(bits).words) for bits in range(EVERY_MEDIUM + 1)]
+
+
+def _json(entry: Entry, identifier: Shown, brand: str | None, media: Media) -> str:
+    # Written by hand, which takes a third of the time of a dict and a serialiser. What may hold
+    # anything is encoded; the rest are numbers, times and words of our own.
     recorded = wire_time(entry.recorded_at)
     said_at_once = entry.occurred_at == entry.recorded_at
-    return {
-        "position": entry.position,
-        "id": str(entry.id),
-        "type": entry.change.word,
-        "lane": entry.lane.word,
-        "occurred_at": recorded if said_at_once else wire_time(entry.occurred_at),
-        "recorded_at": recorded,
-        "identifier": identifier,
-        "brand": brand,
-        "media": (entry.media & media).words,
-        "version": entry.version,
-        "reason": entry.reason.word,
-    }
+    occurred = recorded if said_at_once else wire_time(entry.occurred_at)
+    kind, written, value = identifier
+    return (
+        f'{{"position":{entry.position},"id":"{entry.id}","type":"{entry.change.word}",'
+        f'"lane":"{entry.lane.word}","occurred_at":"{occurred}","recorded_at":"{recorded}",'
+        f'"identifier":{{"kind":"{kind}","format":"{written}","value":{_text(value)}}},'
+        f'"brand":{_text(brand)},"media":{_MEDIA[int(entry.media) & int(media)]},'
+        f'"version":{entry.version},"reason":"{entry.reason.word}"}}'
+    )
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else json.dumps(value)

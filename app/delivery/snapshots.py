@@ -109,7 +109,7 @@ def _line(
     snapshot: Snapshot, state: State, point: OpenedPoint, brand: str | None
 ) -> dict[str, Any]:
     return {
-        "identifier": snapshot.form.show(point),
+        "identifier": snapshot.form.show(point)._asdict(),
         "brand": brand,
         "media": (state.media & snapshot.follower.scope.media).words,
         "version": state.version,

@@ -171,13 +171,15 @@ class Outbound:
 
 
 class _Line:
-    """The connections to one receiver under the rules of one zone."""
+    """The one connection to a receiver under the rules of one zone, made anew when it has to be.
+
+    No pool of httpcore's: its locks cost as much as the request, and here is nothing to share.
+    """
 
     def __init__(self, network: "_GuardedNetwork", tls: ssl.SSLContext) -> None:
         self._network = network
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls, keepalive_expiry=network.max_age, network_backend=network
-        )
+        self._tls = tls
+        self._connection: httpcore.AsyncHTTPConnection | None = None
 
     @property
     def stage(self) -> str:
@@ -202,7 +204,8 @@ class _Line:
             "content-length": str(len(body)),
         }
         try:
-            async with self._pool.stream(
+            connection = await self._connect(url.origin)
+            async with connection.stream(
                 "POST", url, headers=list(sent.items()), content=body
             ) as response:
                 content, cut = await _read(response)
@@ -219,8 +222,24 @@ class _Line:
         }
         return response.status, fields, content, cut
 
+    async def _connect(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+        """Take the connection that is open, or begin one."""
+        kept = self._connection
+        if kept is not None:
+            if kept.can_handle_request(origin) and kept.is_available() and not kept.has_expired():
+                return kept
+            await kept.aclose()
+        self._connection = httpcore.AsyncHTTPConnection(
+            origin,
+            ssl_context=self._tls,
+            keepalive_expiry=self._network.max_age,
+            network_backend=self._network,
+        )
+        return self._connection
+
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        if self._connection is not None:
+            await self._connection.aclose()
 
 
 async def _read(response: httpcore.Response) -> tuple[bytes, bool]:

@@ -73,7 +73,7 @@ def parse_time(value: object) -> datetime:
 
 def wire_time(at: datetime) -> str:
     """Write an instant as the wire shows it: RFC 3339, UTC, always six decimals, ``Z``."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return at.astimezone(UTC).isoformat("T", "microseconds")[:-6] + "Z"
 
 
 Slug = Annotated[str, Field(pattern="^[a-z0-9-]{1,64}$", max_length=64)]

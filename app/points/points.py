@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import NamedTuple, Self
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -150,9 +150,11 @@ async def find_point(session: AsyncSession, keys: PointKeys, identifier: Identif
     return None if found is None else int(found)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedPoint:
-    """A contact point with its value unsealed; ``identifier`` is None once it was erased."""
+class OpenedPoint(NamedTuple):
+    """A contact point with its value unsealed; ``identifier`` is None once it was erased.
+
+    A tuple, for a backlog makes a million of them.
+    """
 
     id: int
     kind: Kind
