@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from app import checks, delivery, intake, parties
+from app import checks, console, delivery, intake, parties
 from app.parties import Access, Directory
 from app.platform import logs
 from app.platform.supervision import end_with_supervisor, on_the_way_out
@@ -19,6 +19,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     *intake.ROUTERS,
     *delivery.ROUTERS,
     *parties.ROUTERS,
+    *console.ROUTERS,
 )
 """The rooms' routers, in the order of the reference."""
 
@@ -35,9 +36,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.access = access
         app.state.desk = checks.Desk(look_ups, access.quotas, keys, directory, app.state.settings)
         app.state.head_watch = delivery.HeadWatch(database)
+        app.state.streams = streams = console.Streams()
         await access.start()
         try:
-            with on_the_way_out(app.state.head_watch.end):
+            with on_the_way_out(app.state.head_watch.end), on_the_way_out(streams.end):
                 yield
         finally:
             await look_ups.stop()

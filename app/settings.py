@@ -82,6 +82,12 @@ class Settings(BaseSettings):
         "127.0.0.1:9464", description="host:port of the metrics; empty: none"
     )
 
+    # The people who sign in
+    require_second_factor: bool = Field(
+        default=True,
+        description="whether officers and administrators must use an authenticator app",
+    )
+
     # Limits
     max_body_bytes: int = Field(1_048_576, description="bytes of a request body")
     max_batch_body_bytes: int = Field(16_777_216, description="bytes of a batch's body")

@@ -12,6 +12,7 @@ _HOMES = {
     "worker": "worker",
     "migrate": "operate",
     "keys": "operate",
+    "users": "users",
     "verify": "operate",
     "rekey": "operate",
     "settings": "operate",

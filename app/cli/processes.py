@@ -20,8 +20,10 @@ import structlog
 import typer
 import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.parties import CLI, NewKey, create_key, list_keys
+from app.accounts import NewUser, Role, any_user, create_user, issue_ticket
+from app.parties import CLI, NewKey, create_key, list_keys, note
 from app.platform import logs
 from app.platform.clock import now
 from app.platform.embedded import Embedded, FolderUnfit, ServerFailed
@@ -108,11 +110,23 @@ async def _prepare(settings: Settings, folder: Path | None) -> None:
         if folder is not None and not await list_keys(session, limit=1):
             new = NewKey("first admin", ["admin"])
             # Written before the commit: a key that nobody can read would be the only one.
-            _write_admin_key(folder, (await create_key(session, new, actor=CLI, at=now())).text)
+            key = await create_key(session, new, actor=CLI, at=now())
+            _show_once("The first admin key", folder / "admin.key", key.text)
+        if folder is not None and not await any_user(session):
+            link = await _invite_first(session, settings)
+            _show_once("The link to sign in as admin", folder / "admin.link", link)
 
 
-def _write_admin_key(folder: Path, text: str) -> None:
-    path = folder / "admin.key"
+async def _invite_first(session: AsyncSession, settings: Settings) -> str:
+    """Make the first user, and the link by which they choose a password."""
+    first = NewUser("admin", "Administrator", Role.ADMIN)
+    user = await create_user(session, first, at=now())
+    await note(session, CLI, "user.created", user.actor, now(), role=first.role.word)
+    return f"{settings.public_url}/invited/{await issue_ticket(session, user.id, at=now())}"
+
+
+def _show_once(what: str, path: Path, text: str) -> None:
+    """Write a secret where its owner alone can read it, and show it on a terminal."""
     path.unlink(missing_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(file, "w", encoding="ascii") as out:
@@ -120,9 +134,9 @@ def _write_admin_key(folder: Path, text: str) -> None:
         out.flush()
         os.fsync(file)
     if sys.stdout.isatty():
-        typer.echo(f"The first admin key, shown this once, and kept in {path}:\n{text}")
+        typer.echo(f"{what}, shown this once, and kept in {path}:\n{text}")
     else:
-        typer.echo(f"The first admin key is in {path}")
+        typer.echo(f"{what} is in {path}")
 
 
 @contextmanager

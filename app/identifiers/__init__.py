@@ -7,14 +7,17 @@ time; and that no ``repr`` and no error shows a contact point unmasked.
 
 from .digests import DigestKeys, identifier_hmac, plain_sha256
 from .identifier import Identifier, mask, normalise
+from .spelling import country_of, spelled
 from .text import Unusable
 
 __all__ = [
     "DigestKeys",
     "Identifier",
     "Unusable",
+    "country_of",
     "identifier_hmac",
     "mask",
     "normalise",
     "plain_sha256",
+    "spelled",
 ]

@@ -48,7 +48,10 @@ class InTheFuture(Problem):
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
-    """An opt-out as it was taken; ``brand`` 0 is every brand."""
+    """An opt-out as it was taken; ``brand`` 0 is every brand, ``key`` 0 that no key brought it.
+
+    ``user`` is who recorded it in the console.
+    """
 
     id: UUID
     recorded_at: datetime
@@ -62,6 +65,7 @@ class OptOut:
     reference: str | None = None
     evidence: Mapping[str, Any] | None = None
     voided_at: datetime | None = None
+    user: UUID | None = None
 
     @property
     def asks(self) -> tuple[object, ...]:
@@ -94,9 +98,9 @@ def occurred(said_at: datetime | None, at: datetime, *, pointer: str) -> datetim
 
 _KEEP = text("""
 INSERT INTO opt_outs (id, recorded_at, occurred_at, channel, reason, media, brand, key,
-                      recorded_by, reference, evidence)
+                      recorded_by, reference, evidence, user_id)
 VALUES (:id, :recorded_at, :occurred_at, :channel, :reason, :media, :brand, :key,
-        :recorded_by, :reference, CAST(:evidence AS jsonb))
+        :recorded_by, :reference, CAST(:evidence AS jsonb), :user_id)
 ON CONFLICT (channel, reference) WHERE reference IS NOT NULL DO NOTHING
 RETURNING true
 """)
@@ -118,6 +122,7 @@ async def keep_opt_out(session: AsyncSession, opt_out: OptOut) -> bool:
             "recorded_by": opt_out.recorded_by,
             "reference": opt_out.reference,
             "evidence": None if opt_out.evidence is None else json.dumps(dict(opt_out.evidence)),
+            "user_id": opt_out.user,
         },
     )
     return bool(kept)
@@ -140,7 +145,7 @@ async def first_with_reference(
             )
         )
     ).scalar_one_or_none()
-    first = None if row is None else _opt_out(row)
+    first = None if row is None else opt_out_of(row)
     if first is None or first.asks != opt_out.asks or await _laid_on(session, first) != set(points):
         raise ReferenceReused("This reference belongs to another opt-out of the same channel.")
     return first
@@ -159,13 +164,13 @@ async def find_opt_out(session: AsyncSession, opt_out: UUID, *, channel: int | N
     row = await session.get(OptOutRow, opt_out)
     if row is None or channel not in (None, row.channel):
         raise NotFound("There is no such opt-out.")
-    return _opt_out(row)
+    return opt_out_of(row)
 
 
 async def find_opt_outs(session: AsyncSession, opt_outs: Collection[UUID]) -> dict[UUID, OptOut]:
     """Find some opt-outs by their ids."""
     rows = await session.execute(select(OptOutRow).where(OptOutRow.id.in_(opt_outs)))
-    return {row.id: _opt_out(row) for row in rows.scalars()}
+    return {row.id: opt_out_of(row) for row in rows.scalars()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +203,7 @@ async def list_opt_outs(
     rows = await session.execute(
         select(OptOutRow).where(*conditions).order_by(OptOutRow.id.desc()).limit(limit)
     )
-    return [_opt_out(row) for row in rows.scalars()]
+    return [opt_out_of(row) for row in rows.scalars()]
 
 
 async def void(
@@ -235,7 +240,8 @@ async def forget_opt_outs(session: AsyncSession, opt_outs: Collection[UUID]) -> 
     )
 
 
-def _opt_out(row: OptOutRow) -> OptOut:
+def opt_out_of(row: OptOutRow) -> OptOut:
+    """Show a row."""
     return OptOut(
         row.id,
         row.recorded_at,
@@ -249,4 +255,5 @@ def _opt_out(row: OptOutRow) -> OptOut:
         row.reference,
         row.evidence,
         row.voided_at,
+        row.user_id,
     )

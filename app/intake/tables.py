@@ -39,6 +39,12 @@ class OptOutRow(Base):
             postgresql_where=text("reference IS NOT NULL"),
         ),
         Index("ix_opt_outs_channel_id", "channel", "id"),
+        Index(
+            "ix_opt_outs_user_id_id",
+            "user_id",
+            "id",
+            postgresql_where=text("user_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -55,6 +61,7 @@ class OptOutRow(Base):
     evidence: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     voided_by: Mapped[str | None] = mapped_column(Text)
     void_reason: Mapped[str | None] = mapped_column(Text)
+    user_id: Mapped[UUID | None] = mapped_column(Uuid)
 
 
 class ErasureRow(Base):

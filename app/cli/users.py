@@ -1,0 +1,202 @@
+"""``optout users``: the people who sign in, for whoever runs the registry."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, TypeVar
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import (
+    LoginTaken,
+    NewUser,
+    Role,
+    User,
+    change_user,
+    create_user,
+    disable_user,
+    end_sessions,
+    find_user_by_login,
+    forget_second_factor,
+    issue_ticket,
+    list_users,
+)
+from app.parties import CLI, find_channel, note
+from app.platform.clock import now
+from app.platform.refusals import NotFound
+from app.settings import Settings, read_settings
+
+from .registry import opened, reached
+from .root import AsJson, app, fail, print_json, print_rows
+
+users = typer.Typer(help="Invite, list and disable the people who sign in.", no_args_is_help=True)
+app.add_typer(users, name="users")
+
+T = TypeVar("T")
+Login = Annotated[str, typer.Argument(help="The login, an e-mail address for instance.")]
+_ROLES = [role.word for role in Role]
+
+
+@users.command("create")
+def create(
+    login: Login,
+    *,
+    name: Annotated[str, typer.Option(help="The name that colleagues see.")],
+    role: Annotated[str, typer.Option(help=f"One of {', '.join(_ROLES)}.")],
+    channel: Annotated[str | None, typer.Option(help="The channel they record as.")] = None,
+) -> None:
+    """Let somebody in: prints the link by which they choose a password, alone on the last line."""
+
+    async def made(session: AsyncSession) -> str:
+        new = NewUser(login, name, _role(role), await _channel(session, channel))
+        try:
+            user = await create_user(session, new, at=now())
+        except LoginTaken:
+            fail(f"There is a user {login} already.")
+        await _note(session, "user.created", user, role=role)
+        return await issue_ticket(session, user.id, at=now())
+
+    typer.echo("The link counts once, for 48 hours:", err=True)
+    typer.echo(_link(_run(made)))
+
+
+@users.command("list")
+def list_all(*, as_json: AsJson = False) -> None:
+    """List everybody, the disabled ones too."""
+
+    async def listed(session: AsyncSession) -> list[User]:
+        found: list[User] = []
+        while page := await list_users(session, after=found[-1].login if found else "", limit=500):
+            found += page
+        return found
+
+    found = _run(listed)
+    if as_json:
+        print_json([asdict(user) | {"role": user.role.word} for user in found])
+        return
+    print_rows(
+        ("login", "name", "role", "state", "second factor"),
+        [
+            (
+                user.login,
+                user.name,
+                user.role.word,
+                _state(user),
+                "on" if user.second_factor else "",
+            )
+            for user in found
+        ],
+    )
+
+
+@users.command()
+def invite(login: Login) -> None:
+    """Print a new link by which somebody chooses a password, who lost it or was late."""
+
+    async def invited(session: AsyncSession, user: User) -> str:
+        await _note(session, "user.invited", user)
+        return await issue_ticket(session, user.id, at=now())
+
+    typer.echo("The link counts once, for 48 hours:", err=True)
+    typer.echo(_link(_with(login, invited)))
+
+
+@users.command()
+def change(
+    login: Login,
+    *,
+    role: Annotated[str, typer.Option(help=f"One of {', '.join(_ROLES)}.")],
+    channel: Annotated[str | None, typer.Option(help="The channel they record as.")] = None,
+) -> None:
+    """Give somebody another role and channel."""
+
+    async def changed(session: AsyncSession, user: User) -> None:
+        number = await _channel(session, channel)
+        await change_user(session, user.id, role=_role(role), channel=number)
+        await _note(session, "user.changed", user, role=role)
+
+    _with(login, changed)
+
+
+@users.command()
+def disable(login: Login) -> None:
+    """Let somebody in no more, and sign them out everywhere."""
+
+    async def disabled(session: AsyncSession, user: User) -> None:
+        await disable_user(session, user.id, at=now())
+        await _note(session, "user.disabled", user)
+
+    _with(login, disabled)
+
+
+@users.command("sign-out")
+def sign_out(login: Login) -> None:
+    """Sign somebody out everywhere."""
+
+    async def signed_out(session: AsyncSession, user: User) -> None:
+        await end_sessions(session, user.id)
+        await _note(session, "user.signed-out", user)
+
+    _with(login, signed_out)
+
+
+@users.command("forget-second-factor")
+def forget(login: Login) -> None:
+    """Let somebody set up a new second factor, whose phone is lost, and sign them out."""
+
+    async def forgotten(session: AsyncSession, user: User) -> None:
+        await forget_second_factor(session, user.id)
+        await end_sessions(session, user.id)
+        await _note(session, "user.second-factor-forgotten", user)
+
+    _with(login, forgotten)
+
+
+def _run(act: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    """Do something in one transaction of the registry that the settings name."""
+
+    async def run(settings: Settings) -> T:
+        async with opened(settings) as registry, registry.transaction() as session:
+            return await act(session)
+
+    with reached() as settings:
+        return asyncio.run(run(settings))
+
+
+def _with(login: str, act: Callable[[AsyncSession, User], Awaitable[T]]) -> T:
+    """Do something about the user of a login."""
+
+    async def run(session: AsyncSession) -> T:
+        try:
+            user = await find_user_by_login(session, login)
+        except NotFound:
+            fail(f"There is no user {login}.")
+        return await act(session, user)
+
+    return _run(run)
+
+
+async def _note(session: AsyncSession, action: str, user: User, **detail: object) -> None:
+    await note(session, CLI, action, user.actor, now(), **detail)
+
+
+async def _channel(session: AsyncSession, slug: str | None) -> int | None:
+    return None if slug is None else (await find_channel(session, slug)).id
+
+
+def _role(word: str) -> Role:
+    if word not in _ROLES:
+        raise typer.BadParameter(f"{word}: roles are {', '.join(_ROLES)}", param_hint="--role")
+    return Role.of(word)
+
+
+def _link(ticket: str) -> str:
+    settings = read_settings()
+    return f"{(settings.public_url or settings.url).rstrip('/')}/invited/{ticket}"
+
+
+def _state(user: User) -> str:
+    if user.disabled_at is not None:
+        return "disabled"
+    return "active" if user.ready else "invited"

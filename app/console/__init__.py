@@ -1,0 +1,10 @@
+"""The web pages, for people: it calls the rooms below and holds no rule of its own.
+
+It promises pages without inline code and without an asset from elsewhere, state that changes by
+POST with a token of the form alone, and no contact point in an address, a title or a log.
+"""
+
+from .live import Streams
+from .routes import ROUTERS
+
+__all__ = ["ROUTERS", "Streams"]

@@ -1,0 +1,132 @@
+"""How a page is made: template, words, headers; and what a person sees of a refusal."""
+
+from collections.abc import Callable, Coroutine
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+
+from app.accounts import Role
+from app.platform.problems import Problem
+from app.platform.web import StrictRoute
+
+from .doors import Browser, ForeignForm, NotForYou, SignInNeeded, browser_of, remember_browser
+from .static import asset_path
+from .words import LANGUAGES, Words, choose_language, texts_of
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Content security policy of every page: nothing from elsewhere, nothing inline, no frame."""
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Vary": "Accept-Language, Cookie",
+}
+_LANGUAGE = "optout_language"
+NAVIGATION = (("/desk", "desk", Role.AGENT), ("/users", "users", Role.ADMIN))
+"""The pages at the head of each: address, word, and the least role that sees it there."""
+_A_YEAR = 31_536_000
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("app.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    templates.globals.update(asset=asset_path, navigation=NAVIGATION, Role=Role)
+    return templates
+
+
+def words_for(request: Request) -> Words:
+    """Find the words for whoever asks."""
+    asked = request.query_params.get("lang") or request.cookies.get(_LANGUAGE)
+    language = choose_language(asked, request.headers.get("accept-language", ""))
+    return Words(language, texts_of(language), request.app.state.settings.time_zone)
+
+
+async def page(request: Request, template: str, *, status: int = 200, **shown: object) -> Response:
+    """Show a page, or a part of one for htmx; ``shown`` is what its template names."""
+    browser = await browser_of(request)
+    response = HTMLResponse(fill(request, browser, template, **shown), status, _HEADERS)
+    remember_browser(request, response, browser)
+    if request.query_params.get("lang") in LANGUAGES:
+        response.set_cookie(
+            _LANGUAGE, words_for(request).language, max_age=_A_YEAR, samesite="lax", httponly=True
+        )
+    return response
+
+
+def fill(request: Request, browser: Browser, template: str, **shown: object) -> str:
+    """Fill a template for whoever asks."""
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            t=words_for(request),
+            visit=browser.visit,
+            form=browser.form_token,
+            request=request,
+            **shown,
+        )
+    )
+
+
+def go(request: Request, where: str) -> Response:
+    """Send a browser to another page, after a form or because it may not see this one."""
+    if request.headers.get("hx-request"):
+        return Response(status_code=204, headers={"HX-Redirect": where})
+    return RedirectResponse(where, 303, _HEADERS)
+
+
+class PageRoute(StrictRoute):
+    """A route for people: what is refused is shown as a page, in their words."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the strict handler."""
+        handler = super().get_route_handler()
+
+        async def shown(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except SignInNeeded as refusal:
+                return go(request, refusal.where)
+            except NotForYou:
+                return await _refused(request, "role", 403)
+            except ForeignForm:
+                return await _refused(request, "form", 403)
+            except HTTPException as refusal:
+                return await _refused(request, "request", refusal.status_code)
+            except Problem as refusal:
+                return await _problem(request, refusal)
+
+        return shown
+
+
+async def _problem(request: Request, refusal: Problem) -> Response:
+    known = {404: "gone", 503: "unavailable"}.get(refusal.status, "request")
+    if refusal.status == 503:  # noqa: PLR2004 - the page must not ask the database once more
+        request.state.browser = Browser(None, "", new=False)
+    response = await _refused(request, known, refusal.status)
+    response.headers.update(refusal.headers)
+    return response
+
+
+async def _refused(request: Request, why: str, status: int) -> Response:
+    return await page(request, "refused.html", status=status, why=why)
+
+
+def pages(prefix: str = "") -> APIRouter:
+    """Make a router of pages, which stand in no reference of the API."""
+    return APIRouter(prefix=prefix, route_class=PageRoute, include_in_schema=False)

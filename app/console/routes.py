@@ -1,0 +1,12 @@
+"""Every page, in the order of the navigation."""
+
+from . import desk, sign_in, static
+
+ROUTERS = (
+    static.assets,
+    sign_in.door,
+    sign_in.invited,
+    sign_in.account,
+    sign_in.leaving,
+    desk.desk,
+)

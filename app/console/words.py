@@ -1,0 +1,99 @@
+"""The words of the pages in French and English: one file for each language, the same keys in both.
+
+A count picks between ``key_one`` and ``key_many``: in French zero is singular, in English not.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, get_args
+from zoneinfo import ZoneInfo
+
+from app.platform.clock import now
+
+Language = Literal["en", "fr"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+_AT_MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of one language, by their keys (``desk.title``); times are those of a zone."""
+
+    language: Language
+    texts: Mapping[str, str]
+    zone: ZoneInfo
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Say something; ``n`` picks singular or plural, the others fill what is in braces.
+
+        Raises:
+            KeyError: the file of this language lacks the key.
+        """
+        if "n" in values and key not in self.texts:
+            one = {0, 1} if self.language == "fr" else {1}
+            key = f"{key}_one" if values["n"] in one else f"{key}_many"
+        return self.texts[key].format(**values)
+
+    def number(self, value: int) -> str:
+        """Write a whole number with its groups of three: 48 213 in French, 48,213 in English."""
+        return f"{value:,}" if self.language == "en" else f"{value:,}".replace(",", "\u202f")
+
+    def seconds(self, value: float) -> str:
+        """Write seconds to a tenth, with the language's decimal sign."""
+        written = f"{value:.1f} s"
+        return written if self.language == "en" else written.replace(".", ",")
+
+    def clock(self, at: datetime) -> str:
+        """Write the time of day, to the minute."""
+        return f"{at.astimezone(self.zone):%H:%M}"
+
+    def when(self, at: datetime) -> str:
+        """Write an instant, to the second while it is fresh: of today, else with its day."""
+        local, today = at.astimezone(self.zone), now().astimezone(self.zone).date()
+        if local.date() == today:
+            return self("time.today", time=f"{local:%H:%M:%S}")
+        day = f"{local.day} {self(f'month.m{local.month}')} {local.year}"
+        return self("time.day", day=day, time=f"{local:%H:%M}")
+
+    def country(self, code: str) -> str:
+        """Name a country, by its code where this file does not know it."""
+        return self.texts.get(f"country.{code}", code)
+
+
+@cache
+def texts_of(language: Language) -> Mapping[str, str]:
+    """Read the words of a language, once."""
+    text = files(__package__).joinpath(f"words/{language}.toml").read_text("utf-8")
+    return dict(_flat(tomllib.loads(text)))
+
+
+def choose_language(asked: str | None, accepted: str) -> Language:
+    """Choose by what was chosen before, else by the header Accept-Language (RFC 9110, 12.5.4)."""
+    if asked in LANGUAGES:
+        return asked
+    weighed = []
+    for place, part in enumerate(accepted[:_AT_MOST].split(",")):
+        tag, _, quality = part.partition(";q=")
+        language = tag.strip().lower().partition("-")[0]
+        if language in LANGUAGES and _weight(quality) > 0:
+            weighed.append((-_weight(quality), place, language))
+    return min(weighed)[2] if weighed else "en"
+
+
+def _weight(quality: str) -> float:
+    try:
+        return float(quality or 1)
+    except ValueError:
+        return 0
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in table.items():
+        if isinstance(value, str):
+            yield prefix + key, value
+        else:
+            yield from _flat(value, f"{prefix}{key}.")
