@@ -8,6 +8,7 @@ from enum import unique
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from .proofs import first_proof
 from .words import Kind, Media, Word
 
 
@@ -46,11 +47,16 @@ class Report:
     contacts_cancelled: int | None = None
 
 
+_FIRST = first_proof(
+    follower="c.id", generation="c.generation", position="c.position", lane="c.lane"
+)
+
 # A follower is concerned by the entries of its present registration, or by those that it
 # acknowledged under an earlier one; what an earlier one never acknowledged is told no more.
-_TOLD = text("""
+_TOLD = text(f"""
 WITH concerned AS (
-    SELECT f.id, s.generation, f.generation AS present, max(e.position) AS position
+    SELECT f.id, s.generation, f.generation AS present, max(e.position) AS position,
+           max(e.lane) AS lane
     FROM journal_entries e
     JOIN followers f ON f.registered_after < e.position
     JOIN follower_scopes s ON s.follower = f.id
@@ -59,17 +65,14 @@ WITH concerned AS (
       AND (e.brand = 0 OR s.brands IS NULL OR e.brand = ANY(s.brands))
     GROUP BY f.id, s.generation, f.generation
 ), answered AS (
-    SELECT c.id, c.generation = c.present AS present, c.position, (
-        SELECT a.at FROM acknowledgements a
-        WHERE a.follower = c.id AND a.generation = c.generation AND a.upto >= c.position
-        ORDER BY a.upto LIMIT 1
-    ) AS at FROM concerned c
+    SELECT c.id, c.generation = c.present AS present, c.position, {_FIRST} AS at
+    FROM concerned c
 )
 SELECT a.id, max(a.position) AS position, min(a.at) AS at, (
     SELECT o.outcome FROM outcomes o WHERE o.follower = a.id AND o.position = max(a.position)
 ) AS outcome
 FROM answered a GROUP BY a.id HAVING bool_or(a.present) OR min(a.at) IS NOT NULL ORDER BY a.id
-""")
+""")  # noqa: S608 - built in are names of columns
 
 
 async def who_was_told(session: AsyncSession, positions: Collection[int]) -> list[Told]:
