@@ -9,11 +9,12 @@ import hashlib
 import hmac
 import os
 import struct
+from datetime import datetime
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import LargeBinary, SmallInteger, Text, select, text
+from sqlalchemy import DateTime, LargeBinary, SmallInteger, Text, select, text
 from sqlalchemy import func as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -104,6 +105,7 @@ class KeyCheck(Base):
     purpose: Mapped[str] = mapped_column(Text, primary_key=True)
     number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     value: Mapped[bytes] = mapped_column(LargeBinary)
+    retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 def check_value(key: bytes) -> bytes:
