@@ -1,0 +1,44 @@
+"""What a file looks like: how it is packed, encoded and laid out in rows and columns."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Packed = Literal["gzip", "zip"]
+Format = Literal["csv", "lines", "ndjson", "xlsx"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All that is needed to read a file's rows, and to write rows that fit under them.
+
+    A workbook (``xlsx``) has the layout of the CSV file that its rows are told in: UTF-8 with a
+    byte order mark, commas.
+    """
+
+    packed: Packed | None
+    format: Format
+    encoding: str
+    bom: bytes
+    delimiter: str
+    quote: str | None
+    newline: str
+    header: tuple[str, ...] | None
+    """Names of the columns as written; None: the first row is data already."""
+    head: str
+    """The text before the first row: header, empty lines; ``encode`` gives its bytes after bom."""
+    known: str | None = None
+    """The source whose export format this is, as ``sendgrid``."""
+
+    def encode(self, text: str) -> bytes:
+        """Give the bytes that a text of this file was read from."""
+        return text.encode(self.encoding, _ERRORS.get(self.encoding, "surrogateescape"))
+
+
+_ERRORS = {"utf-16-le": "surrogatepass", "utf-16-be": "surrogatepass"}
+
+
+def append(layout: Layout, raw: str, cells: Iterable[str]) -> str:
+    """Append columns to a row in the file's own dialect; the cells hold no delimiter, no quote."""
+    body = raw.rstrip("\r\n")
+    return f"{body}{layout.delimiter}{layout.delimiter.join(cells)}{raw[len(body) :]}"
