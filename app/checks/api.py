@@ -18,7 +18,7 @@ from app.platform.wire import Answer, Instant, Slug, WireModel, text
 from app.points import PointKeys, UnusableIdentifier, read_identifier
 from app.settings import Settings
 
-from .batches import check_many
+from .batches import ALLOW, UNUSABLE, Line, decide_many, digest_lines
 from .decisions import Verdict, decide
 from .lookups import Found, Hit, LookUps, Question
 
@@ -234,24 +234,20 @@ async def check_batch(body: BatchIn, caller: Checker, request: Request) -> Batch
     desk = _desk_of(request)
     brand = None if body.brand is None else await desk.directory.brand(body.brand)
     await desk.quotas.count_checked(caller, len(body.items))
-    checked = await check_many(
+    region = body.region or desk.settings.default_region
+    given = [next(item.given()) for item in body.items]
+    decided = await decide_many(
         desk.look_ups,
-        desk.keys,
-        [next(item.given()) for item in body.items],
+        await digest_lines(desk.keys.digests, given, region=region),
         medium=body.medium,
         brand=brand,
-        region=body.region or desk.settings.default_region,
     )
-    results = [_result(*line) for line in zip(body.items, checked.verdicts, strict=True)]
-    unusable = checked.verdicts.count(None)
-    allow = sum(result.decision == "allow" for result in results)
+    lines = decided.lines
+    results = [_result(item.ref, line) for item, line in zip(body.items, lines, strict=True)]
+    allow, unusable = lines.count(ALLOW), lines.count(UNUSABLE)
     counts = CountsOut(allow=allow, block=len(results) - allow - unusable, unusable=unusable)
-    return BatchOut(position=checked.position, checked_at=at, results=results, counts=counts)
+    return BatchOut(position=decided.position, checked_at=at, results=results, counts=counts)
 
 
-def _result(item: ItemIn, verdict: Verdict | None) -> ResultOut:
-    if verdict is None:
-        return ResultOut(ref=item.ref, decision="block", code="unusable", since=None)
-    if verdict.decision == "allow":
-        return ResultOut(ref=item.ref, decision="allow", code=None, since=None)
-    return ResultOut(ref=item.ref, decision="block", code="opted_out", since=verdict.hits[0].since)
+def _result(ref: str | None, line: Line) -> ResultOut:
+    return ResultOut(ref=ref, decision=line.decision, code=line.code, since=line.since)

@@ -6,7 +6,7 @@ time; and that no ``repr`` and no error shows a contact point unmasked.
 """
 
 from .digests import DigestKeys, identifier_hmac, plain_sha256
-from .identifier import Identifier, mask, normalise
+from .identifier import Identifier, mask, normalise, normalise_many
 from .text import Unusable
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "identifier_hmac",
     "mask",
     "normalise",
+    "normalise_many",
     "plain_sha256",
 ]
