@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 
 from app import checks, delivery, intake, parties
+from app.files import Storage
 from app.parties import Access, Directory
 from app.platform import logs
 from app.platform.supervision import end_with_supervisor, on_the_way_out
@@ -31,6 +32,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.database = database
         app.state.vault = keys.vault
         app.state.point_keys = keys
+        app.state.storage = Storage.of(database, keys.vault)
         app.state.directory = directory = Directory(database)
         app.state.access = access
         app.state.desk = checks.Desk(look_ups, access.quotas, keys, directory, app.state.settings)

@@ -4,23 +4,79 @@ Reading is synchronous, in one pass and in bounded memory, whatever the file: wh
 thread of the jobs' process. It promises that the raws of the batches, after the layout's ``head``,
 encode to the very bytes that were read; that a row which cannot be read is a fault of that row
 with a stable code; and that no error but ``BadFile`` comes out, which never repeats content.
+
+Uploads and results lie sealed for a while, jobs work on them: each step of one is a transaction
+under a lease, so that a job goes on where it was when its process dies. What a job does is passed
+in; this room knows no rule about opt-outs.
 """
 
+from . import tables as tables
 from .bad_file import BadFile
+from .jobs import (
+    Job,
+    JobFailed,
+    JobState,
+    LeaseLost,
+    NewJob,
+    Progress,
+    TooManyJobs,
+    add_job,
+    cancel_job,
+    find_job,
+    list_jobs,
+    require_room,
+)
 from .layout import Layout, append
 from .limits import Limits
 from .reading import read_batches, read_layout, read_rows
 from .rows import Batch, Fault, Row
+from .running import Handler, JobRunner, Work
+from .source import open_file
+from .storage import (
+    FileGone,
+    FileWriter,
+    Storage,
+    StoredFile,
+    keep_file,
+    release_file,
+)
+from .uploads import Upload, UploadTooSlow, discard, receive_upload
 
 __all__ = [
     "BadFile",
     "Batch",
     "Fault",
+    "FileGone",
+    "FileWriter",
+    "Handler",
+    "Job",
+    "JobFailed",
+    "JobRunner",
+    "JobState",
     "Layout",
+    "LeaseLost",
     "Limits",
+    "NewJob",
+    "Progress",
     "Row",
+    "Storage",
+    "StoredFile",
+    "TooManyJobs",
+    "Upload",
+    "UploadTooSlow",
+    "Work",
+    "add_job",
     "append",
+    "cancel_job",
+    "discard",
+    "find_job",
+    "keep_file",
+    "list_jobs",
+    "open_file",
     "read_batches",
     "read_layout",
     "read_rows",
+    "receive_upload",
+    "release_file",
+    "require_room",
 ]
