@@ -5,6 +5,7 @@ positive act of the person lifts one, only a named human voids one.
 """
 
 from . import tables as tables
+from .digests import Digest, PartDigest, digest_states
 from .grounds import (
     Ground,
     Laying,
@@ -26,14 +27,17 @@ from .suppressions import Cause, State, derive_states, page_states, read_states,
 
 __all__ = [
     "Cause",
+    "Digest",
     "Ground",
     "Laying",
     "Lifting",
     "ObjectionIsNewer",
+    "PartDigest",
     "State",
     "Weighed",
     "WiderObjectionStands",
     "derive_states",
+    "digest_states",
     "forget_evidence",
     "grounds_laid_by",
     "grounds_on",
