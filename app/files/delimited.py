@@ -5,7 +5,6 @@ fault, the block is read record by record.
 """
 
 import csv
-import io
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .bad_file import BadFile
 from .layout import Layout
 from .limits import Limits
+from .lines import split_lines
 from .rows import Batch, Fault
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 _END = "\ue000end"
 """A line put behind the last one: a record that holds it was still open there."""
 
-
-_READ_ON = {Fault.CELL_TOO_LONG, Fault.QUOTE_NOT_CLOSED}
+_READ_ON = {Fault.CELL_TOO_LONG, Fault.ROW_TOO_LONG, Fault.QUOTE_NOT_CLOSED}
 """Faults after which reading goes on at the next line, wherever the record seemed to end."""
 
 
@@ -36,58 +35,50 @@ class _Record(NamedTuple):
 
 
 class DelimitedReader:
-    """Reads the text of one file, in pieces cut anywhere, as batches of rows."""
+    """Reads the lines of one file, many at a time, as batches of rows."""
 
     def __init__(self, layout: Layout, limits: Limits) -> None:
         """Begin after the layout's head."""
         self._layout = layout
         self._limits = limits
-        self._rest = ""
+        self._open: list[str] = []
         self._number = 1
-        self._line = 1 + len(_lines(layout.head))
+        head = split_lines(layout.head)
+        # A sheet has no lines but its rows, however many a cell may hold.
+        self._counts_records = layout.format == "xlsx"
+        self._line = 1 + sum(1 for _ in (self._reader(head) if self._counts_records else head))
         self._rereadable = limits.reread_characters
 
-    def read(self, pieces: Iterable[str]) -> Iterator[Batch]:
+    def read(self, blocks: Iterable[list[str]]) -> Iterator[Batch]:
         """Read it all.
 
         Raises:
-            BadFile: a line is too long, or too many quotes are never closed.
+            BadFile: too many quotes are never closed.
         """
-        for piece in pieces:
-            text = self._rest + piece
-            cut = _last_line_end(text)
-            self._rest = text[cut:]
-            if len(self._rest) > self._limits.line_characters:
-                raise BadFile(
-                    "line-too-long",
-                    f"a line has more than {self._limits.line_characters:,} characters",
-                    line=self._line + len(_lines(text[:cut])),
-                )
-            if cut:
-                yield from self._block(text[:cut], last=False)
-        if self._rest:
-            rest, self._rest = self._rest, ""
-            yield from self._block(rest, last=True)
+        for lines in blocks:
+            yield from self._block([*self._open, *lines] if self._open else lines, last=False)
+        if self._open:
+            yield from self._block(self._open, last=True)
 
-    def _block(self, block: str, *, last: bool) -> Iterator[Batch]:
-        lines = _lines(block)
+    def _block(self, lines: list[str], *, last: bool) -> Iterator[Batch]:
         if (batch := self._quick(lines)) is None:
             batch, read = self._slow(lines, last=last)
-            self._rest = "".join(lines[read:]) + self._rest
-            lines = lines[:read]
-        self._line += len(lines)
+            self._open = lines[read:]
+        else:
+            self._open, read = [], len(lines)
+        self._line += len(batch) if self._counts_records else read
         self._number += len(batch)
         if len(batch):
             yield batch
 
     def _reader(self, lines: Iterable[str], *, strict: bool = False) -> "CsvReader":
         delimiter, quote = self._layout.delimiter, self._layout.quote
-        if quote is None:
-            return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
         return csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=strict)
 
     def _quick(self, lines: list[str]) -> Batch | None:
         """Read lines that are a record each; None if they are not."""
+        if max(map(len, lines)) > self._limits.row_characters:
+            return None
         try:
             records = list(self._reader(chain(lines, (_END,))))
         except csv.Error:
@@ -104,9 +95,10 @@ class DelimitedReader:
     def _slow(self, lines: list[str], *, last: bool) -> tuple[Batch, int]:
         """Read record by record; tell also how many lines were read."""
         records = list(self._records(lines, last=last))
+        begins = range(len(records)) if self._counts_records else [one.begin for one in records]
         batch = Batch(
             self._number,
-            [self._line + record.begin for record in records],
+            [self._line + begin for begin in begins],
             [record.cells for record in records],
             ["".join(lines[record.begin : record.end]) for record in records],
             {at: record.fault for at, record in enumerate(records) if record.fault},
@@ -133,19 +125,15 @@ class DelimitedReader:
         offset = begin
         fault = None
         while begin < len(lines) and fault not in _READ_ON:
-            cells, fault = self._next(reader)
+            if len(lines[begin]) > self._limits.row_characters:
+                yield _Record(begin, begin + 1, [], Fault.ROW_TOO_LONG)
+                return
+            cells, fault = _next(reader)
             end = offset + reader.line_num
             if end > begin + 1 and (fault or not self._is_one_record(lines[begin:end])):
                 cells, fault = [], Fault.QUOTE_NOT_CLOSED
             yield _Record(begin, end, cells, fault)
             begin = end
-
-    def _next(self, reader: "CsvReader") -> tuple[list[str], Fault | None]:
-        try:
-            cells = next(reader)
-        except csv.Error:
-            return [], Fault.CELL_TOO_LONG
-        return cells, None if cells else Fault.BLANK
 
     def _may_close(self, lines: list[str]) -> bool:
         return _length(lines) <= self._limits.row_characters
@@ -159,6 +147,7 @@ class DelimitedReader:
         return True
 
     def _spend(self, lines: list[str], begin: int, end: int) -> None:
+        """Count what has to be read again, so that a file of open quotes takes no time."""
         self._rereadable -= _length(lines[begin:end])
         if self._rereadable < 0:
             raise BadFile(
@@ -166,14 +155,12 @@ class DelimitedReader:
             )
 
 
-def _lines(text: str) -> list[str]:
-    """Split at CR, LF and CRLF, and at nothing else that Unicode calls a line end."""
-    return io.StringIO(text, newline="").readlines()
-
-
-def _last_line_end(text: str) -> int:
-    """Find where the last whole line ends; a CR at the very end may be half of a CRLF."""
-    return max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
+def _next(reader: "CsvReader") -> tuple[list[str], Fault | None]:
+    try:
+        cells = next(reader)
+    except csv.Error:
+        return [], Fault.CELL_TOO_LONG
+    return cells, None if cells else Fault.BLANK
 
 
 def _length(lines: list[str]) -> int:

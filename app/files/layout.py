@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from .charsets import encoded
+
 Packed = Literal["gzip", "zip"]
 Format = Literal["csv", "lines", "ndjson", "xlsx"]
 
@@ -32,10 +34,7 @@ class Layout:
 
     def encode(self, text: str) -> bytes:
         """Give the bytes that a text of this file was read from."""
-        return text.encode(self.encoding, _ERRORS.get(self.encoding, "surrogateescape"))
-
-
-_ERRORS = {"utf-16-le": "surrogatepass", "utf-16-be": "surrogatepass"}
+        return encoded(text, self.encoding)
 
 
 def append(layout: Layout, raw: str, cells: Iterable[str]) -> str:
