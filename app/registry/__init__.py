@@ -5,6 +5,7 @@ positive act of the person lifts one, only a named human voids one.
 """
 
 from . import tables as tables
+from .bulk import Listed, Plan, Source, lay_planned, plan
 from .digests import Digest, PartDigest, digest_states
 from .grounds import (
     Ground,
@@ -31,8 +32,11 @@ __all__ = [
     "Ground",
     "Laying",
     "Lifting",
+    "Listed",
     "ObjectionIsNewer",
     "PartDigest",
+    "Plan",
+    "Source",
     "State",
     "Weighed",
     "WiderObjectionStands",
@@ -42,9 +46,11 @@ __all__ = [
     "grounds_laid_by",
     "grounds_on",
     "lay_grounds",
+    "lay_planned",
     "lift",
     "opt_outs_about",
     "page_states",
+    "plan",
     "read_states",
     "reinstatements_of",
     "tell_erased",
