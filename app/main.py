@@ -37,6 +37,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.access = access
         app.state.desk = checks.Desk(look_ups, access.quotas, keys, directory, app.state.settings)
         app.state.head_watch = delivery.HeadWatch(database)
+        app.state.snapshots = delivery.Snapshots(database, keys, directory)
         await access.start()
         try:
             with on_the_way_out(app.state.head_watch.end):

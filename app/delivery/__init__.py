@@ -12,10 +12,19 @@ from .api import databases
 from .digest_api import digest
 from .dispatch import Dispatcher
 from .feed import HeadWatch
-from .journal_api import acknowledgements, journal, outcomes, snapshot
+from .journal_api import acknowledgements, journal, outcomes
 from .places import pass_over_strangers
 from .settling import forget_attempts
+from .snapshot_api import snapshot
+from .snapshots import Snapshots
 
 ROUTERS = (databases, journal, snapshot, digest, acknowledgements, outcomes)
 
-__all__ = ["ROUTERS", "Dispatcher", "HeadWatch", "forget_attempts", "pass_over_strangers"]
+__all__ = [
+    "ROUTERS",
+    "Dispatcher",
+    "HeadWatch",
+    "Snapshots",
+    "forget_attempts",
+    "pass_over_strangers",
+]

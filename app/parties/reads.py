@@ -39,6 +39,12 @@ class _Sum:
     rows: int = 0
     first_at: datetime | None = None
 
+    def add(self, rows: int, at: datetime) -> None:
+        """Add one more read."""
+        self.requests += 1
+        self.rows += rows
+        self.first_at = self.first_at or at
+
 
 class Reads:
     """The bulk reads of one process."""
@@ -64,15 +70,17 @@ class Reads:
             Unavailable: it cannot be written down; answer nothing then.
         """
         kind = _Kind(caller.actor, action, subject, purpose)
-        known = self._sums.get(kind)
-        if known is not None:
-            known.requests += 1
-            known.rows += rows
-            known.first_at = known.first_at or at
+        if kind in self._sums:
+            self._sums[kind].add(rows, at)
             return
         await self._write(kind, _Sum(0, 1, rows), at)
         if len(self._sums) < _MOST_KINDS:
             self._sums.setdefault(kind, _Sum(time.monotonic()))
+
+    def add(self, caller: Caller, action: str, subject: str, *, rows: int, at: datetime) -> None:
+        """Note what was read already, where nothing can be awaited: within a minute."""
+        kind = _Kind(caller.actor, action, subject, None)
+        self._sums.setdefault(kind, _Sum(time.monotonic())).add(rows, at)
 
     async def flush(self, *, ending: bool = False) -> None:
         """Write down what was added up for a minute, and all of it when the process ends."""
