@@ -12,6 +12,9 @@ in; this room knows no rule about opt-outs.
 
 from . import tables as tables
 from .bad_file import BadFile
+from .columns import BadMapping, Columns, Field, map_columns
+from .dates import DateOrder, find_order, read_date
+from .exports import ReasonOfRow, guess_columns
 from .jobs import (
     Job,
     JobFailed,
@@ -26,9 +29,10 @@ from .jobs import (
     list_jobs,
     require_room,
 )
-from .layout import Layout, append
+from .layout import Layout
 from .limits import Limits
-from .reading import read_batches, read_layout, read_rows
+from .reading import read_batches, read_layout, read_rows, read_sample
+from .results import Result
 from .rows import Batch, Fault, Row
 from .running import Handler, JobRunner, Work
 from .source import open_file
@@ -41,11 +45,17 @@ from .storage import (
     release_file,
 )
 from .uploads import Upload, UploadTooSlow, discard, receive_upload
+from .values import BadValue, clean, phone_text, plain_text
 
 __all__ = [
     "BadFile",
+    "BadMapping",
+    "BadValue",
     "Batch",
+    "Columns",
+    "DateOrder",
     "Fault",
+    "Field",
     "FileGone",
     "FileWriter",
     "Handler",
@@ -58,6 +68,8 @@ __all__ = [
     "Limits",
     "NewJob",
     "Progress",
+    "ReasonOfRow",
+    "Result",
     "Row",
     "Storage",
     "StoredFile",
@@ -66,16 +78,23 @@ __all__ = [
     "UploadTooSlow",
     "Work",
     "add_job",
-    "append",
     "cancel_job",
+    "clean",
     "discard",
     "find_job",
+    "find_order",
+    "guess_columns",
     "keep_file",
     "list_jobs",
+    "map_columns",
     "open_file",
+    "phone_text",
+    "plain_text",
     "read_batches",
+    "read_date",
     "read_layout",
     "read_rows",
+    "read_sample",
     "receive_upload",
     "release_file",
     "require_room",

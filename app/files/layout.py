@@ -1,6 +1,5 @@
 """What a file looks like: how it is packed, encoded and laid out in rows and columns."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,9 +34,3 @@ class Layout:
     def encode(self, text: str) -> bytes:
         """Give the bytes that a text of this file was read from."""
         return encoded(text, self.encoding)
-
-
-def append(layout: Layout, raw: str, cells: Iterable[str]) -> str:
-    """Append columns to a row in the file's own dialect; the cells hold no delimiter, no quote."""
-    body = raw.rstrip("\r\n")
-    return f"{body}{layout.delimiter}{layout.delimiter.join(cells)}{raw[len(body) :]}"

@@ -18,6 +18,7 @@ from .unpacking import GZIP, PIECE_BYTES, ZIPS, gunzipped, open_zip, unzipped
 from .workbooks import is_workbook, require_small, workbook_text
 
 _LIMITS = Limits()
+_SAMPLE_BYTES = 262_144
 _SAMPLE_ROWS = 200
 _UTF8_MARK = b"\xef\xbb\xbf"
 _OTHERS = (
@@ -140,7 +141,7 @@ def _sample(pieces: Iterable[bytes]) -> bytes:
     sample = b""
     for piece in pieces:
         sample += piece
-        if len(sample) >= PIECE_BYTES:
+        if len(sample) >= _SAMPLE_BYTES:
             break
     return sample
 

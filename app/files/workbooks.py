@@ -13,7 +13,7 @@ from .bad_file import BadFile
 from .limits import Limits
 
 _PROGRAM = Path(__file__).with_name("workbook_program.py")
-_PIECE_BYTES = 262_144
+_PIECE_BYTES = 32_768
 _UNREADABLE = 1
 
 
