@@ -32,7 +32,7 @@ class Ground(Base):
     __tablename__ = "grounds"
     __table_args__ = (
         Index("ix_grounds_point_occurred_at", "point", "occurred_at"),
-        Index("ix_grounds_opt_out", "opt_out"),
+        Index("ix_grounds_opt_out_id", "opt_out", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
