@@ -4,16 +4,29 @@ An entry counts as acknowledged by a follower, in one generation, at the earlies
 reaches it: on the main lane, or, if it is live, on the express lane.
 """
 
-PROOFS = """
-    SELECT follower, generation, after, upto, at, CAST(NULL AS int2) AS lane FROM acknowledgements
-    UNION ALL
-    SELECT follower, generation, after, upto, at, CAST(1 AS int2) FROM early_acknowledgements
-"""
-"""All proofs as (follower, generation, after, upto, at, lane), for many entries at once.
+_MAIN, _EARLY = "acknowledgements", "early_acknowledgements"
 
-One reaches the entries of its lane (null: of both) after ``after`` up to ``upto``. Within a lane
-no two overlap; what lies between two has no proof there: it was parked, or left to the main lane.
-"""
+
+def proofs_between(*, follower: str, generation: str, after: str, upto: str) -> str:
+    """Write a query for the proofs of one follower about a stretch of entries; arguments are SQL.
+
+    Its rows are (after, upto, at, lane). One reaches the entries of its lane (null: of both) after
+    ``after`` up to ``upto``, perhaps beyond the stretch. Within a lane no two overlap; what lies
+    between two has no proof there: it was parked, or left to the main lane.
+    """
+
+    def on(table: str, lane: str) -> str:
+        proofs = f"""
+            SELECT a.after, a.upto, a.at, CAST({lane} AS int2) AS lane FROM {table} a
+            WHERE a.follower = {follower} AND a.generation = {generation}
+        """  # noqa: S608 - the arguments are names of tables and columns
+        return f"""
+            ({proofs} AND a.upto > {after} AND a.upto < {upto})
+            UNION ALL
+            ({proofs} AND a.upto >= {upto} ORDER BY a.upto LIMIT 1)
+        """
+
+    return f"{on(_MAIN, 'NULL')} UNION ALL {on(_EARLY, '1')}"
 
 
 def first_proof(*, follower: str, generation: str, position: str, lane: str) -> str:
@@ -30,5 +43,5 @@ def first_proof(*, follower: str, generation: str, position: str, lane: str) -> 
             ORDER BY a.upto LIMIT 1
         )"""  # noqa: S608 - the arguments are names of tables and columns
 
-    early = f"CASE WHEN {lane} = 1 THEN {on('early_acknowledgements')} END"
-    return f"least({on('acknowledgements')}, {early})"
+    early = f"CASE WHEN {lane} = 1 THEN {on(_EARLY)} END"
+    return f"least({on(_MAIN)}, {early})"
