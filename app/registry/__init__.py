@@ -24,7 +24,16 @@ from .grounds import (
     void_grounds,
     weigh,
 )
-from .suppressions import Cause, State, derive_states, page_states, read_states, tell_erased
+from .suppressions import (
+    Cause,
+    State,
+    derive_states,
+    page_states,
+    read_states,
+    rederive,
+    tell_erased,
+)
+from .voids import Standing, VoidPreview, next_grounds, preview_void, void_these
 
 __all__ = [
     "Cause",
@@ -37,7 +46,9 @@ __all__ = [
     "PartDigest",
     "Plan",
     "Source",
+    "Standing",
     "State",
+    "VoidPreview",
     "Weighed",
     "WiderObjectionStands",
     "derive_states",
@@ -48,12 +59,16 @@ __all__ = [
     "lay_grounds",
     "lay_planned",
     "lift",
+    "next_grounds",
     "opt_outs_about",
     "page_states",
     "plan",
+    "preview_void",
     "read_states",
+    "rederive",
     "reinstatements_of",
     "tell_erased",
     "void_grounds",
+    "void_these",
     "weigh",
 ]

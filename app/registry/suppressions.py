@@ -148,8 +148,19 @@ async def write_states(
     return [replace(state, position=positions[state.point, state.brand]) for state in kept]
 
 
-async def rederive(session: AsyncSession, cause: Cause, points: Sequence[Point]) -> list[State]:
-    """Derive the states of contact points anew and tell of those that changed."""
+async def rederive(
+    session: AsyncSession,
+    cause: Cause,
+    points: Sequence[Point],
+    *,
+    then: str = "",
+    parameters: Mapping[str, Any] | None = None,
+) -> list[State]:
+    """Derive the states of contact points anew and tell of those that changed.
+
+    ``then`` and ``parameters`` are the caller's own steps of the last statement, which is not run
+    where nothing changed (``journal.append``).
+    """
     by_id = {point.id: point for point in points}
     derived = await derive_states(session, by_id)
     told, corrected = [], []
@@ -162,7 +173,7 @@ async def rederive(session: AsyncSession, cause: Cause, points: Sequence[Point])
         elif since != old.since:
             corrected.append(new)
     await correct_since(session, corrected)
-    return await write_states(session, told)
+    return await write_states(session, told, then=then, parameters=parameters)
 
 
 async def tell_erased(session: AsyncSession, cause: Cause, points: Sequence[Point]) -> list[State]:
