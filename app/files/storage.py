@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,8 @@ from app.platform.vault import Vault
 CHUNK = 1_048_576
 UNFINISHED = timedelta(hours=1)
 """How long a file is kept that nobody says anything about: a broken upload, say."""
+_LARGEST = 16 * CHUNK
+"""Bytes of a chunk in a file that is read by the numbers of its chunks alone."""
 _AT_ONCE = 64
 
 
@@ -36,7 +38,10 @@ class FileGone(Exception):  # noqa: N818 - a state of the file
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that was written to its end; ``size`` and ``sha256`` are of its plain content."""
+    """A file that was written to its end; ``size`` and ``sha256`` are of its plain content.
+
+    A file whose writing was gone on with by another process has no ``sha256``.
+    """
 
     id: UUID
     size: int
@@ -104,19 +109,28 @@ class Storage:
 
     async def write_chunk(self, file: UUID, number: int, plain: bytes) -> None:
         """Write a chunk, or write it again; all but a file's last have ``CHUNK`` bytes."""
-        sealed = await asyncio.to_thread(self._seal, file, number, plain)
+        sealed = await self.seal_chunk(file, number, plain)
+        async with self.database.transaction() as session:
+            await self.put_chunk(session, file, number, sealed)
+
+    async def seal_chunk(self, file: UUID, number: int, plain: bytes) -> bytes:
+        """Pack and seal a chunk for its place, in a thread."""
+        return await asyncio.to_thread(self._seal, file, number, plain)
+
+    async def put_chunk(
+        self, session: AsyncSession, file: UUID, number: int, sealed: bytes
+    ) -> None:
+        """Put a sealed chunk in its place, in the transaction that says it may be put there."""
         if self.folder is not None:
             await asyncio.to_thread(_write_durably, self.folder / str(file), number, sealed)
             return
-        async with self.database.transaction() as session:
-            await session.execute(
-                text("""
-                    INSERT INTO file_chunks (file, number, sealed)
-                    VALUES (:file, :number, :sealed)
-                    ON CONFLICT (file, number) DO UPDATE SET sealed = excluded.sealed
-                """),
-                {"file": file, "number": number, "sealed": sealed},
-            )
+        await session.execute(
+            text("""
+                INSERT INTO file_chunks (file, number, sealed) VALUES (:file, :number, :sealed)
+                ON CONFLICT (file, number) DO UPDATE SET sealed = excluded.sealed
+            """),
+            {"file": file, "number": number, "sealed": sealed},
+        )
 
     async def read_chunk(self, file: UUID, number: int) -> bytes:
         """Read a chunk.
@@ -145,7 +159,7 @@ class Storage:
 
     def _unseal(self, file: UUID, number: int, sealed: bytes) -> bytes:
         packed = self.vault.unseal(sealed, _chunk_context(file, number))
-        return zstandard.decompress(packed, max_output_size=CHUNK)
+        return zstandard.decompress(packed, max_output_size=_LARGEST)
 
     async def forget_expired(self, *, at: datetime) -> int:
         """Delete the files whose time is over, a few chunks at a time: how many there were."""
@@ -207,7 +221,24 @@ class FileWriter:
         self.size = 0
         self._storage = storage
         self._held = bytearray()
-        self._sha256 = hashlib.sha256()
+        self._sha256: hashlib._Hash | None = hashlib.sha256()
+
+    async def go_on(self, size: int) -> None:
+        """Go on after so many bytes that were written before; what came after them is replaced.
+
+        Raises:
+            FileGone: they are there no more.
+        """
+        number, rest = divmod(size, CHUNK)
+        self.size = size
+        self._sha256 = None
+        if rest:
+            self._held += (await self._storage.read_chunk(self.file, number))[:rest]
+
+    async def flush(self) -> None:
+        """Write the last, unfinished chunk too; more may follow."""
+        if self._held:
+            await self._storage.write_chunk(self.file, self.size // CHUNK, bytes(self._held))
 
     async def write(self, piece: bytes) -> None:
         """Take a piece of any size; whole chunks are written before this returns."""
@@ -219,7 +250,8 @@ class FileWriter:
 
     async def _write(self, chunk: bytes) -> None:
         number = (self.size - len(self._held)) // CHUNK
-        await asyncio.to_thread(self._sha256.update, chunk)
+        if self._sha256 is not None:
+            await asyncio.to_thread(self._sha256.update, chunk)
         await self._storage.write_chunk(self.file, number, chunk)
 
     async def finish(self, *, name: str | None = None) -> StoredFile:
@@ -227,14 +259,20 @@ class FileWriter:
         if self._held:
             await self._write(bytes(self._held))
             self._held.clear()
-        stored = StoredFile(self.file, self.size, self._sha256.digest(), name)
+        sha256 = None if self._sha256 is None else self._sha256.digest()
+        stored = StoredFile(self.file, self.size, sha256, name)
         await self._storage.complete(stored)
         return stored
 
 
-def chunk_numbers(stored: StoredFile) -> Iterator[int]:
-    """List the chunks of a file in order."""
-    return iter(range(-(-stored.size // CHUNK)))
+async def read_file(storage: Storage, stored: StoredFile) -> AsyncIterator[bytes]:
+    """Read a file from its beginning to its end, a mebibyte at a time.
+
+    Raises:
+        FileGone: it was deleted meanwhile.
+    """
+    for number in range(-(-stored.size // CHUNK)):
+        yield await storage.read_chunk(stored.id, number)
 
 
 def _chunk_context(file: UUID, number: int) -> bytes:
