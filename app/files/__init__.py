@@ -42,6 +42,7 @@ from .storage import (
     Storage,
     StoredFile,
     keep_file,
+    read_file,
     release_file,
 )
 from .uploads import Upload, UploadTooSlow, discard, receive_upload
@@ -92,6 +93,7 @@ __all__ = [
     "plain_text",
     "read_batches",
     "read_date",
+    "read_file",
     "read_layout",
     "read_rows",
     "read_sample",
