@@ -36,7 +36,7 @@ snapshot = router(SNAPSHOT, "journal")
 
 _FORMATS: dict[str, SnapshotFormat] = {"application/x-ndjson": "ndjson", "text/csv": "csv"}
 _PATIENCE_SECONDS = 60.0
-"""How long a reader may take for one piece, some 100 kB."""
+"""How long a reader may take for one piece, some 200 kB."""
 
 log = structlog.get_logger(__name__)
 

@@ -32,30 +32,31 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
 _PAGE = 5_000
-_PIECE = 500
+_PIECE = 1_000
 _AT_ONCE = 16
 """Lists that one process sends at a time; each holds two pages, some 5 MB."""
 
 # A page is cut before anything is left out: a scope that matches nobody in ten million moves on
-# all the same, and knows where it stands. OFFSET 0 keeps the way from index to index: a plan made
-# while the registry was empty would read the whole table for each page.
+# all the same, and knows where it stands. The bound on the right lets both tables be walked side
+# by side, which takes half the time of a look-up for each row.
 _READ = """
+WITH s AS MATERIALIZED (
+    SELECT point, brand, media & $4 AS media, version, position, since FROM suppressions
+    WHERE (point, brand) > ($1, $2) ORDER BY point, brand LIMIT $3
+)
 SELECT s.point, s.brand, p.kind, p.digest, p.sealed,
        CASE WHEN p.sealed IS NOT NULL THEN convert_to(
            ($7::text[])[s.media + 1] || s.version || $8 || s.position || $9
            || to_char(s.since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || $10, 'UTF8'
        ) END AS ending
-FROM (
-    SELECT point, brand, media & $4 AS media, version, position, since FROM suppressions
-    WHERE (point, brand) > ($1, $2) ORDER BY point, brand LIMIT $3
-) s
-LEFT JOIN LATERAL (
-    SELECT kind, digest, sealed FROM contact_points
-    WHERE id = s.point AND s.media <> 0 AND kind = ANY($5::int2[])
-      AND ($6::int2[] IS NULL OR s.brand = 0 OR s.brand = ANY($6)) AND sealed IS NOT NULL OFFSET 0
-) p ON true
+FROM s LEFT JOIN contact_points p
+    ON p.id = s.point AND p.id BETWEEN $1 AND (SELECT max(point) FROM s)
+   AND s.media <> 0 AND p.kind = ANY($5::int2[])
+   AND ($6::int2[] IS NULL OR s.brand = 0 OR s.brand = ANY($6)) AND p.sealed IS NOT NULL
 ORDER BY s.point, s.brand
 """
+# A plan kept from when the registry was empty would read the whole table for each page.
+_PLAN_ANEW = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ class Snapshots:
         self, after: tuple[int, int], scope: Scope, ending: Ending
     ) -> Sequence["Record"]:
         async with self._database.reading() as session:
+            await session.execute(_PLAN_ANEW)
             # Past SQLAlchemy, whose rows take longer to make than the lines to write.
             connection = await (await session.connection()).get_raw_connection()
             driver = connection.driver_connection
