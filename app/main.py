@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 
 from app import checks, console, delivery, intake, parties
+from app.files import Storage
 from app.parties import Access, Directory
 from app.platform import logs
 from app.platform.supervision import end_with_supervisor, on_the_way_out
@@ -32,11 +33,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.database = database
         app.state.vault = keys.vault
         app.state.point_keys = keys
+        app.state.storage = Storage.of(database, keys.vault)
         app.state.directory = directory = Directory(database)
         app.state.access = access
         app.state.desk = checks.Desk(look_ups, access.quotas, keys, directory, app.state.settings)
         app.state.head_watch = delivery.HeadWatch(database)
         app.state.streams = streams = console.Streams()
+        app.state.snapshots = delivery.Snapshots(database, keys, directory)
         await access.start()
         try:
             with on_the_way_out(app.state.head_watch.end), on_the_way_out(streams.end):

@@ -97,6 +97,12 @@ class Settings(BaseSettings):
     key_checks_per_day: int = Field(
         5_000_000, ge=1, description="contact points checked a day by one key, unless set per key"
     )
+    key_rows_per_day: int = Field(
+        25_000_000, ge=1, description="rows scrubbed a day by one key, unless set per key"
+    )
+    key_snapshots_per_day: int = Field(
+        200, ge=1, description="snapshots taken a day by one key, unless set per key"
+    )
     write_pool_size: int = Field(
         6, ge=1, le=64, description="connections for requests that write, per process"
     )
@@ -125,6 +131,22 @@ class Settings(BaseSettings):
         200, ge=1, le=1_000, description="requests under way at once in one worker"
     )
     attempts_days: int = Field(30, ge=1, description="days for which delivery attempts are kept")
+
+    # Files
+    files_dir: Path | None = Field(
+        None,
+        description="directory shared by all processes in which files lie, sealed; "
+        "unset: PostgreSQL",
+    )
+    file_bytes: int = Field(4_294_967_296, ge=1, description="bytes of a file")
+    file_seconds: float = Field(3_600, gt=0, description="seconds for a whole file to arrive")
+    scrub_kept_seconds: int = Field(
+        3_600, ge=0, le=86_400, description="seconds for which a scrub is kept after its download"
+    )
+    key_jobs: int = Field(20, ge=1, description="jobs of one key queued or running at once")
+    job_lease_seconds: float = Field(
+        15, gt=0, le=600, description="seconds after which a job of a process that died goes on"
+    )
 
     # Logs
     log_format: Literal["auto", "console", "json"] = Field(

@@ -32,6 +32,7 @@ ROUTES: dict[str, Scope] = {
     "POST /v1/erasures": "admin",
     "GET /v1/erasures/{id}": "admin",
     "GET /v1/journal": "journal:read",
+    "GET /v1/journal/digest": "journal:read",
     "GET /v1/snapshot": "journal:read",
     "POST /v1/acknowledgements": "journal:read",
     "POST /v1/outcomes": "journal:read",
@@ -66,6 +67,7 @@ ROUTES: dict[str, Scope] = {
 }
 FOR_DATABASES = {
     "GET /v1/journal",
+    "GET /v1/journal/digest",
     "GET /v1/snapshot",
     "POST /v1/acknowledgements",
     "POST /v1/outcomes",

@@ -116,6 +116,8 @@ async def test_a_key_is_shown_when_it_is_made_and_never_again(
         "expires_at": "2999-01-01T01:00:00+01:00",
         "requests_per_second": 50,
         "checks_per_day": 1000,
+        "rows_per_day": 2000,
+        "snapshots_per_day": 3,
     }
     with capture_logs() as logs:
         headers = {"Idempotency-Key": "1"}
@@ -133,6 +135,8 @@ async def test_a_key_is_shown_when_it_is_made_and_never_again(
             "database": None,
             "requests_per_second": 50,
             "checks_per_day": 1000,
+            "rows_per_day": 2000,
+            "snapshots_per_day": 3,
             "created_at": body["created_at"],
             "expires_at": "2999-01-01T00:00:00.000000Z",
             "revoked_at": None,

@@ -227,10 +227,10 @@ def usable(written: str, region: str) -> str | None:
         return None
 
 
-def test_the_short_way_for_french_numbers_agrees_with_the_library_on_200_000() -> None:
+def test_the_short_way_for_french_numbers_agrees_with_the_library_on_20_000() -> None:
     rng = random.Random(20_261_121)  # noqa: S311 - numbers to compare, no secret
     short, other = ("0", "+33", "+33 ", "+33."), ("+33-", "+330", "0033", "33", "", "+")
-    for _ in range(200_000):
+    for _ in range(20_000):
         start = rng.choice(short if rng.random() < 0.9 else other)
         first = rng.choice(("6", "63998", "639", "690", "262", "596", "1", "0", "9", "7", ""))
         length = rng.choice((*[9] * 18, 8, 10))

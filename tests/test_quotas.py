@@ -52,7 +52,10 @@ async def test_a_key_that_asks_too_often_is_429_until_a_second_has_passed(
             "title": "The key's quota is used up",
             "status": 429,
             "detail": "This key may make 5 requests a second.",
+            "violated-policies": ["requests"],
         }
+        assert refused.headers["ratelimit-policy"] == '"requests";q=5;w=1'
+        assert refused.headers["ratelimit"] == '"requests";r=0;t=1'
 
 
 async def test_an_administrator_has_no_quota(app: FastAPI, database: Database) -> None:

@@ -1,152 +1,32 @@
 """The routes of checks: may I contact this person? One, or ten thousand."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated
 
-from fastapi import Request
-from pydantic import Field, model_validator
+from fastapi import Request, Response
 
 from app.identifiers import mask
-from app.journal import EVERY_BRAND, Kind, KindWord, MediumWord, ReasonWord
+from app.journal import EVERY_BRAND
 from app.parties import Caller, Directory, QuotaExceeded, Quotas, UnknownBrand, requires
 from app.platform.clock import now
 from app.platform.openapi import responses
 from app.platform.web import BatchRoute, router
-from app.platform.wire import Answer, Instant, Slug, WireModel, text
 from app.points import PointKeys, UnusableIdentifier, read_identifier
 from app.settings import Settings
 
-from .batches import check_many
+from .batch_models import BatchIn, BatchOut, render_batch
+from .batches import decide_many, digest_lines
 from .decisions import Verdict, decide
 from .lookups import Found, Hit, LookUps, Question
+from .models import CheckIn, CheckOut, MaskedOut, ReasonOut
 
 checks = router("/v1/checks", "checks")
 batches = router("/v1/checks/batch", "checks", route_class=BatchRoute)
 ROUTERS = (checks, batches)
 
 Checker = Annotated[Caller, requires("checks")]
-
-Value = Annotated[str, text(400)]
-Region = Annotated[
-    str | None,
-    Field(
-        pattern="^[A-Z]{2}$",
-        description="Region of a phone in national form; left out: OPTOUT_DEFAULT_REGION",
-    ),
-]
-
-
-class PointIn(WireModel):
-    """A contact point, named by its kind."""
-
-    phone: Value | None = None
-    email: Value | None = None
-    siren: Value | None = None
-    customer: Value | None = None
-
-    def given(self) -> Iterator[tuple[Kind, str]]:
-        """List what was given, in the order of the fields."""
-        for kind, value in (
-            (Kind.PHONE, self.phone),
-            (Kind.EMAIL, self.email),
-            (Kind.SIREN, self.siren),
-            (Kind.CUSTOMER, self.customer),
-        ):
-            if value is not None:
-                yield kind, value
-
-
-class CheckIn(PointIn):
-    """May I contact this person by this medium, for this brand?"""
-
-    medium: MediumWord
-    brand: Slug | None = Field(None, description="Left out: block if any brand is suppressed")
-    region: Region = None
-
-    @model_validator(mode="after")
-    def _asks_about_somebody(self) -> Self:
-        if next(self.given(), None) is None:
-            raise ValueError("one of phone, email, siren, customer is needed")
-        return self
-
-
-class ReasonOut(Answer):
-    """One reason for the decision."""
-
-    code: Literal["opted_out"]
-    since: Instant = Field(description="When the oldest standing ground occurred")
-    brand: Slug | None
-    reason: ReasonWord
-
-
-class MaskedOut(Answer):
-    """A contact point, masked."""
-
-    kind: KindWord
-    masked: str
-
-
-class CheckOut(Answer):
-    """The answer: nobody is contacted without an `allow`."""
-
-    decision: Literal["allow", "block"]
-    reasons: list[ReasonOut]
-    identifier: MaskedOut = Field(description="The contact point that decided")
-    evaluated: list[Literal["suppressions"]] = Field(description="What was looked at")
-    position: int = Field(description="Journal position that this answer is sure to have seen")
-    checked_at: Instant
-    valid_until: Instant | None = Field(
-        description="Until when an `allow` may be acted on without asking again"
-    )
-
-
-class ItemIn(PointIn):
-    """One line of a batch: exactly one contact point."""
-
-    ref: Annotated[str | None, text(200)] = Field(None, description="Your own, given back")
-
-    @model_validator(mode="after")
-    def _asks_about_one(self) -> Self:
-        if len(list(self.given())) != 1:
-            raise ValueError("exactly one of phone, email, siren, customer is needed")
-        return self
-
-
-class BatchIn(WireModel):
-    """The same question about many people."""
-
-    medium: MediumWord
-    brand: Slug | None = Field(None, description="Left out: block if any brand is suppressed")
-    region: Region = None
-    items: Annotated[list[ItemIn], Field(max_length=10_000)]
-
-
-class ResultOut(Answer):
-    """The answer to one line."""
-
-    ref: str | None
-    decision: Literal["allow", "block"]
-    code: Literal["opted_out", "unusable"] | None
-    since: Instant | None
-
-
-class CountsOut(Answer):
-    """How many lines were answered how; they add up to the lines."""
-
-    allow: int
-    block: int
-    unusable: int
-
-
-class BatchOut(Answer):
-    """The answers, in the order of the lines."""
-
-    position: int
-    checked_at: Instant
-    results: list[ResultOut]
-    counts: CountsOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +104,8 @@ async def _reasons(verdict: Verdict, directory: Directory) -> list[ReasonOut]:
     ]
 
 
-@batches.post("", responses=responses(UnknownBrand, QuotaExceeded))
-async def check_batch(body: BatchIn, caller: Checker, request: Request) -> BatchOut:
+@batches.post("", response_model=BatchOut, responses=responses(UnknownBrand, QuotaExceeded))
+async def check_batch(body: BatchIn, caller: Checker, request: Request) -> Response:
     """Ask about at most 10,000 people at once, as of one journal position.
 
     A contact point that cannot be understood is answered `block`, `unusable`.
@@ -234,24 +114,14 @@ async def check_batch(body: BatchIn, caller: Checker, request: Request) -> Batch
     desk = _desk_of(request)
     brand = None if body.brand is None else await desk.directory.brand(body.brand)
     await desk.quotas.count_checked(caller, len(body.items))
-    checked = await check_many(
+    decided = await decide_many(
         desk.look_ups,
-        desk.keys,
-        [next(item.given()) for item in body.items],
+        await digest_lines(
+            desk.keys.digests,
+            [(item.kind, item.value) for item in body.items],
+            region=body.region or desk.settings.default_region,
+        ),
         medium=body.medium,
         brand=brand,
-        region=body.region or desk.settings.default_region,
     )
-    results = [_result(*line) for line in zip(body.items, checked.verdicts, strict=True)]
-    unusable = checked.verdicts.count(None)
-    allow = sum(result.decision == "allow" for result in results)
-    counts = CountsOut(allow=allow, block=len(results) - allow - unusable, unusable=unusable)
-    return BatchOut(position=checked.position, checked_at=at, results=results, counts=counts)
-
-
-def _result(item: ItemIn, verdict: Verdict | None) -> ResultOut:
-    if verdict is None:
-        return ResultOut(ref=item.ref, decision="block", code="unusable", since=None)
-    if verdict.decision == "allow":
-        return ResultOut(ref=item.ref, decision="allow", code=None, since=None)
-    return ResultOut(ref=item.ref, decision="block", code="opted_out", since=verdict.hits[0].since)
+    return render_batch(body.items, decided, at=at)

@@ -42,11 +42,11 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundMany:
-    """What stands about many, as of one journal position; those without a hit are left out."""
+class Blocked:
+    """Who of many is blocked, as of one journal position: since when, by digest."""
 
     position: int
-    hits: Mapping["Question", Sequence[Hit]]
+    since: Mapping[bytes, datetime]
 
 
 Question = tuple[bytes, Media]
@@ -70,6 +70,27 @@ LEFT JOIN (
         ORDER BY g.occurred_at LIMIT 1
     ) g ON true
 ) hit ON true
+WHERE h.number = 1
+"""
+
+# The same for many, told in two arrays: a row for each would be made of Python objects one by one.
+_LOOK_UP_MANY = """
+SELECT h.position, k.numbers, found.digests, found.sinces
+FROM journal_head h
+CROSS JOIN (SELECT array_agg(number) AS numbers FROM key_check WHERE purpose = 'digest') k
+CROSS JOIN (
+    SELECT array_agg(p.digest) AS digests, array_agg(coalesce(g.occurred_at, s.since)) AS sinces
+    FROM contact_points p
+    JOIN suppressions s ON s.point = p.id AND s.media & $2::int2 <> 0
+                       AND ($3::int2 IS NULL OR s.brand IN (0, $3))
+    LEFT JOIN LATERAL (
+        SELECT g.occurred_at FROM grounds g
+        WHERE g.point = p.id AND g.brand = s.brand AND g.voided_at IS NULL
+          AND g.media & ~g.lifted & $2 <> 0
+        ORDER BY g.occurred_at LIMIT 1
+    ) g ON true
+    WHERE p.digest = ANY($1::bytea[])
+) found
 WHERE h.number = 1
 """
 
@@ -102,20 +123,38 @@ class LookUps:
         return [one for one in found if one is not None]
 
     async def _look_up(self, questions: Sequence[Question]) -> Mapping[Question, Found]:
-        found = await self._singles.look_up(questions)
+        rows = await self._singles.ask(
+            _LOOK_UP,
+            [digest for digest, _ in questions],
+            [int(medium) for _, medium in questions],
+        )
+        hits: dict[int, list[Hit]] = {}
+        for row in rows:
+            if row["n"] is not None:
+                reason = Reason.OBJECTION if row["reason"] is None else Reason(row["reason"])
+                hits.setdefault(row["n"], []).append(Hit(row["brand"], row["since"], reason))
+        position = rows[0]["position"]
         return {
-            question: Found(found.position, tuple(found.hits.get(question, ())))
-            for question in questions
+            question: Found(position, tuple(hits.get(number, ())))
+            for number, question in enumerate(questions, start=1)
         }
 
-    async def many(self, questions: Sequence[Question]) -> FoundMany:
-        """Look up the digests of a batch, without holding up single checks.
+    async def many(
+        self, digests: Collection[bytes], *, medium: Media, brand: int | None
+    ) -> Blocked:
+        """Look up many digests, some 100,000 at most, without holding up single checks.
+
+        With a brand, what is suppressed for it or for every brand blocks; without one, anything.
 
         Raises:
             Unavailable: as ``one``.
         """
         async with self._one_batch:
-            return await self._batches.look_up(questions)
+            (row,) = await self._batches.ask(_LOOK_UP_MANY, digests, int(medium), brand)
+        since: dict[bytes, datetime] = {}
+        for digest, at in zip(row["digests"] or (), row["sinces"] or (), strict=True):
+            since[digest] = min(at, since.get(digest, at))
+        return Blocked(row["position"], since)
 
     async def stop(self) -> None:
         """Close both connections."""
@@ -133,9 +172,10 @@ class _Line:
         self._key_numbers = frozenset(key_numbers)
         self._connection: RawConnection | None = None
 
-    async def look_up(self, questions: Sequence[Question]) -> FoundMany:
+    async def ask(self, query: str, *arguments: object) -> "list[Record]":
+        """Fetch the rows of a look-up, of which each holds ``numbers``, the digest keys in use."""
         async with unavailable_is_503():
-            rows = await self._ask(questions)
+            rows = await self._fetch(query, *arguments)
         lacking = set(rows[0]["numbers"] or ()) - self._key_numbers
         if lacking:
             # What was written under a key that is not here would be missed, and allowed.
@@ -143,29 +183,19 @@ class _Line:
                 f"This process was not given digest key {min(lacking)}; start it with every key.",
                 headers={"Retry-After": "1"},
             )
-        hits: dict[Question, list[Hit]] = {}
-        for row in rows:
-            if row["n"] is not None:
-                reason = Reason.OBJECTION if row["reason"] is None else Reason(row["reason"])
-                hit = Hit(row["brand"], row["since"], reason)
-                hits.setdefault(questions[row["n"] - 1], []).append(hit)
-        return FoundMany(rows[0]["position"], hits)
+        return rows
 
-    async def _ask(self, questions: Sequence[Question]) -> "list[Record]":
-        arguments = (
-            [digest for digest, _ in questions],
-            [int(medium) for _, medium in questions],
-        )
+    async def _fetch(self, query: str, *arguments: object) -> "list[Record]":
         async with asyncio.timeout(_DEADLINE):
             if self._connection is not None and not self._connection.is_closed():
                 try:
-                    return await self._connection.fetch(_LOOK_UP, *arguments)
+                    return await self._connection.fetch(query, *arguments)
                 except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
                     # It was lost while idle: reading a second time does no harm.
                     await self.close()
             self._connection = await self._database.connect(self._name)
             await self._connection.execute(_ONE_PLAN)
-            return await self._connection.fetch(_LOOK_UP, *arguments)
+            return await self._connection.fetch(query, *arguments)
 
     async def close(self) -> None:
         if self._connection is not None:

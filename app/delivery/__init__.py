@@ -9,12 +9,22 @@ others nothing, that nothing is sent inside a transaction or past the guard of
 
 from . import tables as tables
 from .api import databases
+from .digest_api import digest
 from .dispatch import Dispatcher
 from .feed import HeadWatch
-from .journal_api import acknowledgements, journal, outcomes, snapshot
+from .journal_api import acknowledgements, journal, outcomes
 from .places import pass_over_strangers
 from .settling import forget_attempts
+from .snapshot_api import snapshot
+from .snapshots import Snapshots
 
-ROUTERS = (databases, journal, snapshot, acknowledgements, outcomes)
+ROUTERS = (databases, journal, snapshot, digest, acknowledgements, outcomes)
 
-__all__ = ["ROUTERS", "Dispatcher", "HeadWatch", "forget_attempts", "pass_over_strangers"]
+__all__ = [
+    "ROUTERS",
+    "Dispatcher",
+    "HeadWatch",
+    "Snapshots",
+    "forget_attempts",
+    "pass_over_strangers",
+]

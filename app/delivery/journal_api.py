@@ -1,10 +1,9 @@
-"""The routes for databases that pull: the feed, the snapshot, what they applied."""
+"""The routes for databases that pull: the feed, and what they applied."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from app.journal import (
     Cursor,
@@ -16,7 +15,7 @@ from app.journal import (
     report,
     resolve,
 )
-from app.parties import Caller, Forbidden, TheDirectory, note, requires
+from app.parties import Caller, Forbidden, TheDirectory, requires
 from app.platform.clock import now
 from app.platform.db import Session, database_of
 from app.platform.openapi import responses
@@ -28,10 +27,8 @@ from app.points import ThePointKeys
 
 from . import models as wire
 from .feed import SNAPSHOT, HeadWatch, Reader, read_follower
-from .snapshots import SnapshotFormat, begin_snapshot, stream_snapshot
 
 journal = router("/v1/journal", "journal")
-snapshot = router(SNAPSHOT, "journal")
 acknowledgements = router("/v1/acknowledgements", "journal")
 outcomes = router("/v1/outcomes", "journal")
 
@@ -52,7 +49,6 @@ async def _following(caller: Annotated[Caller, requires("journal:read")]) -> Fol
 
 Follower = Annotated[Following, Depends(_following)]
 _FORKS = responses(BadCursor, JournalForked, CursorExpired)
-_MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 
 
 @journal.get("", response_model=wire.FeedOut, responses=_FORKS)
@@ -78,55 +74,6 @@ async def read_journal(
         lane=query.only,
     )
     return Response(feed.body, media_type="application/json")
-
-
-@snapshot.get(
-    "",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "The present list, a line for each contact point and brand.",
-            "content": {
-                "application/x-ndjson": {"schema": {"type": "string"}},
-                "text/csv": {"schema": {"type": "string"}},
-            },
-            "headers": {
-                "Journal-Cursor": {
-                    "description": "The cursor to follow the journal from",
-                    "schema": {"type": "string"},
-                },
-                "Optout-Erased": {
-                    "description": "Entries left out because their values were erased",
-                    "schema": {"type": "integer"},
-                },
-            },
-        }
-    },
-)
-async def read_snapshot(
-    request: Request, follower: Follower, keys: ThePointKeys, directory: TheDirectory
-) -> StreamingResponse:
-    """Take the present list, then follow the journal from the header `Journal-Cursor`.
-
-    NDJSON, or CSV where `Accept` asks for `text/csv`. Streamed in pages; what changes meanwhile
-    stands in the journal after the cursor.
-    """
-    database = database_of(request)
-    begun = await begin_snapshot(database, keys, follower.database)
-    async with database.transaction() as session:
-        subject = f"database:{await directory.database_slug(follower.database)}"
-        await note(session, follower.caller.actor, "snapshot.read", subject, now())
-    accepted = request.headers.get("accept", "")
-    written_as: SnapshotFormat = "csv" if "text/csv" in accepted else "ndjson"
-    return StreamingResponse(
-        stream_snapshot(database, keys, directory, begun, written_as),
-        media_type=_MEDIA_TYPES[written_as],
-        headers={
-            "Journal-Cursor": begun.cursor,
-            "Optout-Erased": str(begun.erased),
-            "Vary": "Accept",
-        },
-    )
 
 
 @acknowledgements.post("", responses=_FORKS)

@@ -35,14 +35,15 @@ class Form:
         """Show a contact point in this form; an erased one has no value any more."""
         if point.identifier is None:
             return Shown(point.kind.word, "erased", None)
-        value = point.identifier.value
+        return Shown(point.kind.word, self.format, self.name(point.identifier.value))
+
+    def name(self, normal: str) -> str:
+        """Name a contact point, given in its normal form, as this form does."""
         if self.format == "hmac-sha256":
             if self.key is None:
                 raise ValueError("a database of this format has no identifier key")
-            value = identifier_hmac(self.key, value)
-        elif self.format == "sha256":
-            value = plain_sha256(value)
-        return Shown(point.kind.word, self.format, value)
+            return identifier_hmac(self.key, normal)
+        return plain_sha256(normal) if self.format == "sha256" else normal
 
 
 async def brand_slugs(directory: Directory, brands: Collection[int]) -> dict[int, str | None]:

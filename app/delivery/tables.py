@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, SmallInteger, Text, Uuid
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, SmallInteger, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,7 +16,8 @@ class EndpointRow(Base):
     """How a database is told: pushed to its URL or pulled, in which format, under which secrets.
 
     Its number is that of the database and of the journal's follower. Secrets are sealed. The
-    retiring secret signs beside the current one until ``retiring_until``.
+    retiring secret signs beside the current one until ``retiring_until``. ``on_poison`` says what
+    becomes of an entry that the database refuses by itself: ``block`` or ``park``.
     """
 
     __tablename__ = "endpoints"
@@ -32,6 +33,7 @@ class EndpointRow(Base):
     identifier_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     last_error: Mapped[str | None] = mapped_column(Text)
     last_error_at: Mapped[datetime | None] = mapped_column(_Instant)
+    on_poison: Mapped[str] = mapped_column(Text, server_default=text("'block'"))
 
 
 class AttemptRow(Base):
@@ -54,3 +56,4 @@ class AttemptRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     detail: Mapped[str | None] = mapped_column(Text)
     answer: Mapped[str | None] = mapped_column(Text)
+    lane: Mapped[str] = mapped_column(Text, server_default=text("'main'"))

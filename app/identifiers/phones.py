@@ -4,13 +4,14 @@ libphonenumber's tables age, so a number that it calls possible though not valid
 objection must not be refused because a range is new.
 """
 
-import re
+from collections.abc import Sequence
 from functools import cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber
 
-from .text import Unusable, require_plain
+from .plans import LONGEST, SEPARATORS, plan_abroad, plan_of
+from .text import Unusable, require_bounded, require_plain
 
 _REGIONS = phonenumbers.SUPPORTED_REGIONS | {"AQ", "BV", "GS", "HM", "PN", "TF", "UM"}
 """Those with a numbering plan, and those of ISO 3166-1 without one, where E.164 still works."""
@@ -25,9 +26,6 @@ _DASHES = dict.fromkeys(map(ord, "\u2043\u2e3a\u2e3b\ufe58\ufe63"), "-")
 
 _UNSEEN_OR_DASH = _INVISIBLE | _DASHES
 
-_FRENCH = re.compile(r"(\+33[ .]?|0)([1-9](?:[ .-]?[0-9]{2}){4})")
-_SEPARATORS = dict.fromkeys(map(ord, " .-"))
-
 _OVERSEAS = (
     dict.fromkeys(("262", "263", "269", "639", "692", "693"), "+262")
     | dict.fromkeys(("590", "690", "691"), "+590")
@@ -37,10 +35,7 @@ _OVERSEAS = (
 _FICTIONAL = "63998"
 """Reserved by Arcep for works of fiction, in France, inside a range of Mayotte."""
 
-_LONGEST = 100
-"""Characters to parse; libphonenumber's patterns take quadratic time on its own limit, 250."""
-
-_FRANCE = 33
+_FRANCE = "+33"
 _LONGEST_EXTENSION = 7
 _PASSES = 4
 
@@ -52,16 +47,64 @@ def normal_phone(value: str, region: str) -> str:
         Unusable: no possible number can be read, the region is unknown, or there seem to be two
             numbers.
     """
+    normal = _usual(value, region)
+    return parsed_phone(value, region) if normal is None else normal
+
+
+def normal_phones(values: Sequence[str], region: str) -> list[str | None]:
+    """Write many numbers as E.164, None for what is unusable; best some hundreds at a time."""
+    found = [""] * len(values)
+    plan = plan_of(region) if region in _REGIONS else None
+    if plan is not None and len(max(values, key=len, default="")) <= LONGEST:
+        text = "\n".join(values)
+        # Two lines in one value would put all that follow beside the wrong one.
+        if text.count("\n") == len(values) - 1:
+            found = plan.read_lines(text.translate(SEPARATORS))
+    return [
+        _e164(plan.code, national) if plan and national else _phone_or_none(value, region)
+        for value, national in zip(values, found, strict=True)
+    ]
+
+
+def _phone_or_none(value: str, region: str) -> str | None:
+    try:
+        require_bounded(value)
+        return normal_phone(value, region)
+    except Unusable:
+        return None
+
+
+def _usual(value: str, region: str) -> str | None:
+    """Write a number that is written as most are; None leaves it to the parser.
+
+    The same answer as the parser's, at twenty times its speed.
+    """
+    if len(value) > LONGEST or region not in _REGIONS:
+        return None
+    text = value.translate(SEPARATORS)
+    plan = plan_of(region)
+    national = plan.read(text) if plan else None
+    if plan and national is None and (prefix := plan.abroad.match(text)):
+        text = f"+{text[prefix.end() :]}"
+    if national is None and text.startswith("+"):
+        plan = plan_abroad(text)
+        national = plan.read(text) if plan else None
+    return _e164(plan.code, national) if plan and national else None
+
+
+def parsed_phone(value: str, region: str) -> str:
+    """Write a number as E.164 by the parser of libphonenumber alone.
+
+    Raises:
+        Unusable: as ``normal_phone``.
+    """
     if region not in _REGIONS:
         raise Unusable("the region is not an ISO 3166-1 alpha-2 code")
-    # Most of what arrives here; the same answer as the library's, at fifteen times its speed.
-    french = _FRENCH.fullmatch(value)
-    if french and (region == "FR" or french[1] != "0"):
-        return _french(french[2].translate(_SEPARATORS))
     text = " ".join(value.split()).translate(_UNSEEN_OR_DASH)
     require_plain(text)
-    if len(text) > _LONGEST:
-        raise Unusable(f"no phone number: longer than {_LONGEST} characters")
+    # The patterns of libphonenumber take quadratic time on its own limit, 250.
+    if len(text) > LONGEST:
+        raise Unusable(f"no phone number: longer than {LONGEST} characters")
     return _settle(text, region)
 
 
@@ -79,7 +122,8 @@ def _settle(text: str, region: str) -> str:
     """
     for _ in range(_PASSES):
         number = _read(text, region)
-        normal = _e164(number)
+        national = phonenumbers.national_significant_number(number)
+        normal = _e164(f"+{number.country_code}", national)
         if normal == text or phonenumbers.is_valid_number(number):
             return normal
         text = normal
@@ -112,8 +156,5 @@ def _national_prefix(country_code: int) -> str:
     return phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True) or ""
 
 
-def _e164(number: PhoneNumber) -> str:
-    national = phonenumbers.national_significant_number(number)
-    if number.country_code == _FRANCE:
-        return _french(national)
-    return f"+{number.country_code}{national}"
+def _e164(code: str, national: str) -> str:
+    return _french(national) if code == _FRANCE else code + national

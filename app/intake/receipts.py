@@ -165,4 +165,4 @@ def _status(told: Told, follower: FollowerState) -> Status:
         return "acknowledged"
     if follower.paused:
         return "paused"
-    return "failing" if follower.failures else "pending"
+    return "failing" if follower.failures or told.parked else "pending"

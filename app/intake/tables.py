@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     Text,
     Uuid,
@@ -88,3 +89,58 @@ class ErasurePoint(Base):
     point: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("contact_points.id"), primary_key=True
     )
+
+
+class ImportRow(Base):
+    """A file of opt-outs as it was sent: one record, for whose lines its grounds stand.
+
+    Its id is that of its job. ``dated`` says that ``occurred_at`` was given, not the time of the
+    recording; ``layout`` and ``mapping`` are what its columns were read as; ``filename`` is
+    sealed, since it may name a person.
+    """
+
+    __tablename__ = "imports"
+    __table_args__ = (
+        Index("ix_imports_channel_sha256", "channel", "sha256"),
+        Index("ix_imports_channel_id", "channel", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    recorded_at: Mapped[datetime] = mapped_column(_Instant)
+    occurred_at: Mapped[datetime] = mapped_column(_Instant)
+    voided_at: Mapped[datetime | None] = mapped_column(_Instant)
+    position: Mapped[int | None] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    key: Mapped[int] = mapped_column(Integer)
+    channel: Mapped[int] = mapped_column(SmallInteger)
+    brand: Mapped[int] = mapped_column(SmallInteger)
+    media: Mapped[int] = mapped_column(SmallInteger)
+    reason: Mapped[int] = mapped_column(SmallInteger)
+    dated: Mapped[bool]
+    dry_run: Mapped[bool]
+    region: Mapped[str] = mapped_column(Text)
+    mapping: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
+    layout: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    filename: Mapped[bytes | None] = mapped_column(LargeBinary)
+    voided_by: Mapped[str | None] = mapped_column(Text)
+    void_reason: Mapped[str | None] = mapped_column(Text)
+    void_job: Mapped[UUID | None] = mapped_column(Uuid)
+
+
+class ImportRefusal(Base):
+    """A row of a file that was refused whole: in which column, what stood there, masked, and why.
+
+    ``number`` is the row's own, from 1.
+    """
+
+    __tablename__ = "import_refusals"
+
+    import_id: Mapped[UUID] = mapped_column(
+        "import", Uuid, ForeignKey("imports.id"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    line: Mapped[int] = mapped_column(BigInteger)
+    column: Mapped[str] = mapped_column(Text)
+    value: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -48,7 +48,7 @@ class Draft:
     @property
     def touches(self) -> Media:
         """Tell which media decide whom the entry concerns."""
-        return self.media | self.before
+        return _MEDIA[int(self.media) | int(self.before)]
 
 
 class Entry(NamedTuple):
@@ -79,6 +79,7 @@ def commit_to(digest: bytes) -> bytes:
     return hashlib.sha256(b"optout journal commitment\0" + digest).digest()[:16]
 
 
+@lru_cache(maxsize=4_096)
 def _microseconds(instant: datetime) -> int:
     # Integers, since a float of seconds rounds differently from PostgreSQL's microseconds.
     seconds = int(instant.replace(microsecond=0).timestamp())

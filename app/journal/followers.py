@@ -80,6 +80,14 @@ async def follow(
         {"id": follower, "after": after, "pushed": pushed, "batch_limit": FIRST_BATCH},
     )
     await _write_scope(session, follower, scope)
+    # What stands there already is brought by the main lane: nobody waits for it any more.
+    await session.execute(
+        text("""
+            INSERT INTO express_lanes (follower, told)
+            SELECT id, registered_after FROM followers WHERE id = :id
+        """),
+        {"id": follower},
+    )
 
 
 async def restart(session: AsyncSession, follower: int, scope: Scope, *, pushed: bool) -> None:

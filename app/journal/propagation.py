@@ -8,6 +8,7 @@ from enum import unique
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from .proofs import first_proof
 from .words import Kind, Media, Word
 
 
@@ -26,14 +27,16 @@ class Result(Word):
 class Told:
     """One follower that some entries concern.
 
-    ``acknowledged_at`` is when it first acknowledged the last of them, None while it has not;
-    ``result`` what it says it did with that one, if it said so.
+    ``acknowledged_at`` is when it had acknowledged each of them, on either lane, None while it has
+    not; ``result`` what it says it did with the last one, if it said so. ``parked`` tells that it
+    refuses one of them, which its main lane went on without.
     """
 
     follower: int
     position: int
     acknowledged_at: datetime | None
     result: Result | None
+    parked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +49,38 @@ class Report:
     contacts_cancelled: int | None = None
 
 
+_FIRST = first_proof(
+    follower="c.id", generation="c.generation", position="c.position", lane="c.lane"
+)
+
 # A follower is concerned by the entries of its present registration, or by those that it
 # acknowledged under an earlier one; what an earlier one never acknowledged is told no more.
-_TOLD = text("""
+# Entry by entry: on the express lane a live one is acknowledged before a bulk one that stands
+# before it.
+_TOLD = text(f"""
 WITH concerned AS (
-    SELECT f.id, s.generation, f.generation AS present, max(e.position) AS position
+    SELECT f.id, s.generation, f.generation AS present, e.position, e.lane
     FROM journal_entries e
     JOIN followers f ON f.registered_after < e.position
     JOIN follower_scopes s ON s.follower = f.id
     WHERE e.position = ANY(:positions)
       AND e.touches & s.media <> 0 AND (1 << e.kind) & s.kinds <> 0
       AND (e.brand = 0 OR s.brands IS NULL OR e.brand = ANY(s.brands))
-    GROUP BY f.id, s.generation, f.generation
 ), answered AS (
-    SELECT c.id, c.generation = c.present AS present, c.position, (
-        SELECT a.at FROM acknowledgements a
-        WHERE a.follower = c.id AND a.generation = c.generation AND a.upto >= c.position
-        ORDER BY a.upto LIMIT 1
-    ) AS at FROM concerned c
+    SELECT c.id, c.generation = c.present AS present, c.position, {_FIRST} AS at
+    FROM concerned c
+), entries AS (
+    SELECT id, position, min(at) AS at FROM answered
+    GROUP BY id, position HAVING bool_or(present) OR min(at) IS NOT NULL
 )
-SELECT a.id, max(a.position) AS position, min(a.at) AS at, (
-    SELECT o.outcome FROM outcomes o WHERE o.follower = a.id AND o.position = max(a.position)
-) AS outcome
-FROM answered a GROUP BY a.id HAVING bool_or(a.present) OR min(a.at) IS NOT NULL ORDER BY a.id
-""")
+SELECT e.id, max(e.position) AS position,
+       CASE WHEN bool_and(e.at IS NOT NULL) THEN max(e.at) END AS at, (
+    SELECT o.outcome FROM outcomes o WHERE o.follower = e.id AND o.position = max(e.position)
+) AS outcome, EXISTS (
+    SELECT FROM parked_entries p WHERE p.follower = e.id AND p.position = ANY(:positions)
+) AS parked
+FROM entries e GROUP BY e.id ORDER BY e.id
+""")  # noqa: S608 - built in are names of columns
 
 
 async def who_was_told(session: AsyncSession, positions: Collection[int]) -> list[Told]:
@@ -79,7 +90,13 @@ async def who_was_told(session: AsyncSession, positions: Collection[int]) -> lis
     """
     rows = await session.execute(_TOLD, {"positions": list(positions)})
     return [
-        Told(row.id, row.position, row.at, None if row.outcome is None else Result(row.outcome))
+        Told(
+            row.id,
+            row.position,
+            row.at,
+            None if row.outcome is None else Result(row.outcome),
+            row.parked,
+        )
         for row in rows
     ]
 

@@ -3,7 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,10 +42,14 @@ class JournalEntry(Base):
 
     ``media`` is the whole state after the change; ``touches`` adds the media before it, which
     decide whom the entry concerns. No foreign key leads upwards: the journal stands below the
-    rooms whose numbers it keeps.
+    rooms whose numbers it keeps. The index is over live entries alone, so that the express lane
+    finds them without a look at the million of an import between them.
     """
 
     __tablename__ = "journal_entries"
+    __table_args__ = (
+        Index("ix_journal_entries_live", "position", postgresql_where=text("lane = 1")),
+    )
 
     position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     point: Mapped[int] = mapped_column(BigInteger)
@@ -62,6 +76,8 @@ class Follower(Base):
     position that has an acknowledgement in the present generation; a replay does not lower it.
     A generation ends when the registration changes. ``holder``: the fence under which the lease
     was taken. A fence raised since bars its word, but nobody else sends before it is given back.
+    ``worker``: who holds it; the lease of one that is gone is void. ``refused``: the last failure
+    was an answer about the batch, so that other entries may be taken all the same.
     """
 
     __tablename__ = "followers"
@@ -82,6 +98,32 @@ class Follower(Base):
     fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     holder: Mapped[int | None] = mapped_column(BigInteger)
     lease_until: Mapped[datetime | None] = mapped_column(_Instant)
+    worker: Mapped[int | None] = mapped_column(Integer)
+    refused: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class ExpressLane(Base):
+    """A follower's second cursor, over live entries alone, and who may move it.
+
+    ``told``: each live entry up to here that concerns it was acknowledged on this lane or before
+    on the main one, or is left to the main lane. The rest is as in ``Follower``: a lease, a fence
+    and failures of its own, for one request may be under way on either lane.
+    """
+
+    __tablename__ = "express_lanes"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+    follower: Mapped[int] = mapped_column(
+        SmallInteger, ForeignKey("followers.id", ondelete="CASCADE"), primary_key=True
+    )
+    told: Mapped[int] = mapped_column(BigInteger)
+    failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    batch_limit: Mapped[int] = mapped_column(Integer, server_default=text("500"))
+    due_at: Mapped[datetime] = mapped_column(_Instant, server_default=text("now()"))
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    holder: Mapped[int | None] = mapped_column(BigInteger)
+    lease_until: Mapped[datetime | None] = mapped_column(_Instant)
+    worker: Mapped[int | None] = mapped_column(Integer)
 
 
 class FollowerScope(Base):
@@ -109,6 +151,40 @@ class Acknowledgement(Base):
     upto: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     after: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime] = mapped_column(_Instant)
+
+
+class EarlyAcknowledgement(Base):
+    """That a follower applied, on the express lane, the live entries after one position to another.
+
+    What lies between two of them was left to the main lane.
+    """
+
+    __tablename__ = "early_acknowledgements"
+    __table_args__ = (Index("ix_early_acknowledgements_follower_at", "follower", "at"),)
+
+    follower: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    generation: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    upto: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    after: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime] = mapped_column(_Instant)
+
+
+class Parked(Base):
+    """An entry that a follower refuses by itself, and that its main lane went on without.
+
+    No acknowledgement covers it until it is taken; then the row goes.
+    """
+
+    __tablename__ = "parked_entries"
+
+    follower: Mapped[int] = mapped_column(
+        SmallInteger, ForeignKey("followers.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    parked_at: Mapped[datetime] = mapped_column(_Instant)
+    due_at: Mapped[datetime] = mapped_column(_Instant)
+    tries: Mapped[int] = mapped_column(Integer)
+    error: Mapped[str] = mapped_column(Text)
 
 
 class Outcome(Base):

@@ -30,8 +30,9 @@ from .databases import (
     register_database,
 )
 from .directory import Directory
-from .doors import TheDirectory, TheQuotas, TheVault, requires
+from .doors import TheDirectory, ThePurpose, TheQuotas, TheReads, TheVault, requires
 from .keys import IssuedKey, Key, NewKey, create_key, find_key, list_keys, revoke_key
+from .meters import Allowance, QuotaExceeded, UnusualUse, charge
 from .parties import (
     Contract,
     NewParty,
@@ -41,7 +42,8 @@ from .parties import (
     find_party,
     list_parties,
 )
-from .quotas import QuotaExceeded, Quotas
+from .quotas import Quotas
+from .reads import Reads
 from .slugs import AlreadyExists, UnknownBrand, UnknownChannel, UnknownDatabase, UnknownParty
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "ROUTERS",
     "SCOPES",
     "Access",
+    "Allowance",
     "AlreadyExists",
     "AuditEntry",
     "Brand",
@@ -67,20 +70,25 @@ __all__ = [
     "Party",
     "QuotaExceeded",
     "Quotas",
+    "Reads",
     "RegisteredDatabase",
     "Scope",
     "TheDirectory",
+    "ThePurpose",
     "TheQuotas",
+    "TheReads",
     "TheVault",
     "Unauthenticated",
     "UnknownBrand",
     "UnknownChannel",
     "UnknownDatabase",
     "UnknownParty",
+    "UnusualUse",
     "change_brand",
     "change_channel",
     "change_database",
     "change_party",
+    "charge",
     "create_brand",
     "create_channel",
     "create_key",

@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -24,6 +24,7 @@ from app.platform.merged import Merged
 from .caller import Caller, Unauthenticated
 from .keys import digest, write_last_use
 from .quotas import Quotas
+from .reads import Reads
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -61,6 +62,7 @@ class Access:
     def __init__(self, database: Database) -> None:
         """Take the database; nothing connects before the first key is presented."""
         self.quotas = Quotas(database)
+        self.reads = Reads(database)
         self._database = database
         self._connection: RawConnection | None = None
         self._seen: dict[bytes, _Seen] = {}
@@ -81,6 +83,7 @@ class Access:
         if self._flushing is not None:
             await self._flushing
             self._flushing = None
+            await self._write_down(self.reads.flush(ending=True))
         await self._look_ups.settled()
         if self._connection is not None:
             await self._connection.close()
@@ -106,7 +109,7 @@ class Access:
         return seen.caller
 
     async def flush(self) -> None:
-        """Write down the minute of each key's last use, and what the quotas counted."""
+        """Write down the minute of each key's last use, what the quotas counted, what was read."""
         fresh = {
             key: minute for key, minute in self._used.items() if self._written.get(key) != minute
         }
@@ -115,18 +118,22 @@ class Access:
                 await write_last_use(session, fresh)
             self._written |= fresh
         await self.quotas.flush()
+        await self.reads.flush()
 
     async def _flush_until_stopped(self) -> None:
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _FLUSH_EVERY)
-            try:
-                await self.flush()
-            except Unavailable as error:
-                # What was not written is kept, and written with the next.
-                log.warning("the use of keys waits to be written down", reason=error.detail)
-            except Exception:
-                log.exception("the use of keys could not be written down")
+            await self._write_down(self.flush())
+
+    async def _write_down(self, flushing: Coroutine[Any, Any, None]) -> None:
+        try:
+            await flushing
+        except Unavailable as error:
+            # What was not written is kept, and written with the next.
+            log.warning("the use of keys waits to be written down", reason=error.detail)
+        except Exception:
+            log.exception("the use of keys could not be written down")
 
     async def _see(self, hashed: bytes) -> _Seen | None:
         seen = self._seen.get(hashed)

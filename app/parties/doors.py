@@ -1,4 +1,4 @@
-"""What routes of every room ask for: who calls, the quotas, the directory.
+"""What routes of every room ask for: who calls, what for, the quotas, the directory.
 
 All of it is ``async`` without awaiting anything: FastAPI sends plain functions to a thread, which
 was measured to cost a check three quarters of its speed.
@@ -7,7 +7,7 @@ was measured to cost a check three quarters of its speed.
 from functools import cache
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Header, Request, Security
 
 from app.platform.vault import Vault
 from app.platform.web import KeyScheme
@@ -16,6 +16,7 @@ from .access import Access
 from .caller import Caller, Forbidden, Scope, Unauthenticated
 from .directory import Directory
 from .quotas import Quotas
+from .reads import Reads
 
 
 class _Door(KeyScheme):
@@ -61,6 +62,30 @@ def access_of(request: Request) -> Access:
     return access
 
 
+async def _purpose_of(
+    declared: Annotated[
+        str | None,
+        Header(
+            alias="Optout-Purpose",
+            max_length=200,
+            pattern=r"^[^\x00-\x1f\x7f]*$",
+            description="What the list is read for, in your words; it stands in the audit",
+        ),
+    ] = None,
+) -> str | None:
+    # Headers are bytes, which come as Latin-1 and are mostly meant as UTF-8.
+    if not declared:
+        return None
+    try:
+        return declared.encode("latin-1").decode()
+    except UnicodeError:
+        return declared
+
+
+async def _reads_of(request: Request) -> Reads:
+    return access_of(request).reads
+
+
 async def _quotas_of(request: Request) -> Quotas:
     return access_of(request).quotas
 
@@ -79,6 +104,8 @@ async def _vault_of(request: Request) -> Vault:
     return vault
 
 
+ThePurpose = Annotated[str | None, Depends(_purpose_of)]
+TheReads = Annotated[Reads, Depends(_reads_of)]
 TheQuotas = Annotated[Quotas, Depends(_quotas_of)]
 TheDirectory = Annotated[Directory, Depends(_directory_of)]
 TheVault = Annotated[Vault, Depends(_vault_of)]

@@ -34,6 +34,8 @@ class Key:
     database: str | None
     requests_per_second: int | None
     checks_per_day: int | None
+    rows_per_day: int | None
+    snapshots_per_day: int | None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -54,6 +56,8 @@ class NewKey:
     expires_at: datetime | None = None
     requests_per_second: int | None = None
     checks_per_day: int | None = None
+    rows_per_day: int | None = None
+    snapshots_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ async def create_key(session: AsyncSession, new: NewKey, *, actor: str, at: date
         expires_at=new.expires_at,
         requests_per_second=new.requests_per_second,
         checks_per_day=new.checks_per_day,
+        rows_per_day=new.rows_per_day,
+        snapshots_per_day=new.snapshots_per_day,
         created_at=at,
     )
     session.add(row)
@@ -229,6 +235,8 @@ def _key(row: Row[KeyRow, str, str]) -> Key:
         database=database,
         requests_per_second=key.requests_per_second,
         checks_per_day=key.checks_per_day,
+        rows_per_day=key.rows_per_day,
+        snapshots_per_day=key.snapshots_per_day,
         created_at=key.created_at,
         expires_at=key.expires_at,
         revoked_at=key.revoked_at,

@@ -258,6 +258,8 @@ class KeyIn(WireModel):
     expires_at: Instant | None = None
     requests_per_second: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     checks_per_day: Annotated[int, Field(strict=True, ge=1, le=10**12)] | None = None
+    rows_per_day: Annotated[int, Field(strict=True, ge=1, le=10**12)] | None = None
+    snapshots_per_day: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
 
     def key(self, *, channel: str | None, database: str | None) -> NewKey:
         """Read it, bound as given here."""
@@ -269,6 +271,8 @@ class KeyIn(WireModel):
             self.expires_at,
             self.requests_per_second,
             self.checks_per_day,
+            self.rows_per_day,
+            self.snapshots_per_day,
         )
 
 
@@ -282,6 +286,8 @@ class KeyOut(Answer):
     database: str | None
     requests_per_second: int | None
     checks_per_day: int | None
+    rows_per_day: int | None
+    snapshots_per_day: int | None
     created_at: Instant
     expires_at: Instant | None
     revoked_at: Instant | None
@@ -298,6 +304,8 @@ class KeyOut(Answer):
             database=shown.database,
             requests_per_second=shown.requests_per_second,
             checks_per_day=shown.checks_per_day,
+            rows_per_day=shown.rows_per_day,
+            snapshots_per_day=shown.snapshots_per_day,
             created_at=shown.created_at,
             expires_at=shown.expires_at,
             revoked_at=shown.revoked_at,

@@ -1,38 +1,30 @@
 """Quotas of keys: requests a second in this process, contact points checked a day in all.
 
 The list is itself a target: a stolen key must not be able to ask for the whole country overnight.
-Keys with scope ``admin`` have none.
+Keys with scope ``admin`` have none. What is used rarely, and much at a time, is counted in
+``meters``.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
-from sqlalchemy import any_, literal, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Integer
+from sqlalchemy import text
 
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.merged import Merged
-from app.platform.problems import Problem
 
 from .caller import Caller
-from .tables import KeyUsageRow
+from .meters import Allowance, QuotaExceeded, UnusualUse, Use, median_of, raise_unusual, weigh
 
-
-class QuotaExceeded(Problem):
-    """The key has used up what it may do in a second or check in a day (UTC).
-
-    Nothing was done. Ask again after `Retry-After` seconds; until then treat the contact as
-    blocked.
-    """
-
-    type = "quota-exceeded"
-    title = "The key's quota is used up"
-    status = 429
+_USE = f"""
+SELECT w.key, w.day, coalesce(u.checked, 0) AS checked, usual
+FROM unnest(CAST(:keys AS int4[]), CAST(:days AS date[])) AS w (key, day)
+LEFT JOIN key_usage u ON u.key = w.key AND u.day = w.day
+LEFT JOIN LATERAL ({median_of("checks", "w.key", "w.day")}) past ON true
+"""  # noqa: S608 - of parts that stand here
 
 
 @dataclass(slots=True)
@@ -44,11 +36,13 @@ class _Bucket:
 
 
 @dataclass(slots=True)
-class _Use:
+class _Checked:
     """What a key has checked on a day: in all as last read, and here since then."""
 
     known: int
+    usual: int | None
     unsaved: int = 0
+    alarmed: bool = False
 
 
 class Quotas:
@@ -62,8 +56,8 @@ class Quotas:
         self._database = database
         self._settings = database.settings
         self._buckets: dict[int, _Bucket] = {}
-        self._uses: dict[tuple[int, date], _Use] = {}
-        self._unread: Merged[tuple[int, date], int] = Merged(self._read)
+        self._uses: dict[tuple[int, date], _Checked] = {}
+        self._unread: Merged[tuple[int, date], Use] = Merged(self._read)
 
     def count_request(self, caller: Caller) -> None:
         """Count one request of a caller.
@@ -80,29 +74,38 @@ class Quotas:
         bucket.filled_at = at
         if bucket.left < 1:
             raise QuotaExceeded(
-                f"This key may make {rate} requests a second.", headers={"Retry-After": "1"}
+                f"This key may make {rate} requests a second.",
+                headers=Allowance("requests", rate, 0, 1, window=1).refusal,
+                extra={"violated-policies": ["requests"]},
             )
         bucket.left -= 1
 
-    async def count_checked(self, caller: Caller, points: int) -> None:
+    async def count_checked(self, caller: Caller, points: int) -> Allowance | None:
         """Count contact points that a caller is about to check; all of them or none.
+
+        Returns:
+            What is left of the day; None where there is no limit.
 
         Raises:
             QuotaExceeded: they would go beyond what the key may check on this day.
+            UnusualUse: they would go beyond a hundred times what it checks on a median day.
             Unavailable: PostgreSQL does not tell how many it has checked already.
         """
         if caller.is_admin:
-            return
+            return None
         at = now()
         most = caller.checks_per_day or self._settings.key_checks_per_day
         use = await self._use(caller.key, at.date())
-        if use.known + use.unsaved + points > most:
-            left = max(0, most - use.known - use.unsaved)
-            raise QuotaExceeded(
-                f"This key may check {most} contact points a day (UTC) and has {left} left.",
-                headers={"Retry-After": str(_seconds_to_midnight(at))},
-            )
+        used = use.known + use.unsaved
+        try:
+            allowance = weigh("checks", points, used=used, most=most, usual=use.usual, at=at)
+        except UnusualUse:
+            if not use.alarmed:
+                await raise_unusual(self._database, caller.key, "checks", points, at=at)
+                use.alarmed = True
+            raise
         use.unsaved += points
+        return allowance
 
     async def flush(self) -> None:
         """Write what was counted since the last time, and learn what other processes counted.
@@ -118,22 +121,19 @@ class Quotas:
             use.known, use.unsaved = known, use.unsaved - counted[of]
         self._forget_full_buckets()
 
-    async def _use(self, key: int, day: date) -> _Use:
+    async def _use(self, key: int, day: date) -> _Checked:
         of = (key, day)
         use = self._uses.get(of)
         if use is None:
-            known = await self._unread.ask(of)
-            use = self._uses.setdefault(of, _Use(known or 0))
+            read = await self._unread.ask(of) or Use(0, None)
+            use = self._uses.setdefault(of, _Checked(read.used, read.usual))
         return use
 
-    async def _read(self, wanted: Sequence[tuple[int, date]]) -> Mapping[tuple[int, date], int]:
-        keys = literal([key for key, _ in wanted], ARRAY(Integer))
-        days = {day for _, day in wanted}
-        query = select(KeyUsageRow.key, KeyUsageRow.day, KeyUsageRow.checked).where(
-            KeyUsageRow.key == any_(keys), KeyUsageRow.day.in_(days)
-        )
+    async def _read(self, wanted: Sequence[tuple[int, date]]) -> Mapping[tuple[int, date], Use]:
+        keys, days = zip(*wanted, strict=True)
         async with self._database.reading() as session:
-            return {(key, day): checked for key, day, checked in await session.execute(query)}
+            rows = await session.execute(text(_USE), {"keys": list(keys), "days": list(days)})
+            return {(row.key, row.day): Use(row.checked, row.usual) for row in rows}
 
     async def _add(self, counted: Mapping[tuple[int, date], int]) -> dict[tuple[int, date], int]:
         async with self._database.transaction() as session:
@@ -159,8 +159,3 @@ class Quotas:
         self._buckets = {
             key: bucket for key, bucket in self._buckets.items() if bucket.filled_at > idle
         }
-
-
-def _seconds_to_midnight(at: datetime) -> int:
-    tomorrow = datetime.combine(at.date(), datetime.min.time(), UTC) + timedelta(days=1)
-    return max(1, math.ceil((tomorrow - at).total_seconds()))

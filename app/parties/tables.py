@@ -109,6 +109,8 @@ class KeyRow(Base):
     database: Mapped[int | None] = mapped_column(SmallInteger, ForeignKey("databases.id"))
     requests_per_second: Mapped[int | None] = mapped_column(Integer)
     checks_per_day: Mapped[int | None] = mapped_column(BigInteger)
+    rows_per_day: Mapped[int | None] = mapped_column(BigInteger)
+    snapshots_per_day: Mapped[int | None] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -116,22 +118,38 @@ class KeyRow(Base):
 
 
 class KeyUsageRow(Base):
-    """How many contact points a key has checked on a day (UTC), over all processes."""
+    """What a key has used on a day (UTC), over all processes: checks, rows scrubbed, snapshots.
+
+    ``alarmed`` names those of the three that were told to be far beyond the key's own past.
+    """
 
     __tablename__ = "key_usage"
 
     key: Mapped[int] = mapped_column(Integer, ForeignKey("keys.number"), primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
-    checked: Mapped[int] = mapped_column(BigInteger)
+    checked: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    rows: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    snapshots: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    alarmed: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
 
 
 class AuditRow(Base):
-    """Who changed what, or read in bulk. Never holds a contact point."""
+    """Who changed what, or read in bulk. Never holds a contact point.
+
+    A trigger refuses whoever would change a row or take one away. Each filter has an index that
+    gives its rows in the order of the list.
+    """
 
     __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_at_id", "at", "id"),
+        Index("ix_audit_actor_at_id", "actor", "at", "id"),
+        Index("ix_audit_action_at_id", "action", "at", "id"),
+        Index("ix_audit_subject_at_id", "subject", "at", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     actor: Mapped[str] = mapped_column(Text)
     action: Mapped[str] = mapped_column(Text)
     subject: Mapped[str] = mapped_column(Text)

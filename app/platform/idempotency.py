@@ -39,6 +39,7 @@ from app.platform.clock import now
 from app.platform.db import Base, Session
 from app.platform.openapi import IDEMPOTENCY_HEADER
 from app.platform.problems import Problem
+from app.platform.wire import Json
 
 KEPT_FOR = timedelta(days=7)
 REPLAYED = {"Idempotent-Replayed": "true"}
@@ -107,10 +108,12 @@ class OnceOnly:
         self._session = session
         self._key = key.encode() if key is not None else None
         self._caller: int | None = None
+        self._stand_in: Json | None = None
 
-    async def replay(self, *, by: int) -> None:
+    async def replay(self, *, by: int, stand_in: Json | None = None) -> None:
         """Begin: return if the request is new, else end the route with the first answer.
 
+        ``stand_in`` is what counts as the body of a request whose own is a file.
         Takes a lock on the caller's key until the transaction ends.
 
         Raises:
@@ -121,6 +124,7 @@ class OnceOnly:
         if self._key is None:
             return
         self._caller = by
+        self._stand_in = stand_in
         digest = _key_digest(self._key)
         lock_digest = hashlib.blake2b(b"%d " % by + digest, digest_size=8).digest()
         lock = int.from_bytes(lock_digest, signed=True)
@@ -177,7 +181,9 @@ class OnceOnly:
 
     async def _request_digest(self, key: bytes) -> bytes:
         """Digest what was asked: method, path, and the body as canonical JSON."""
-        body = await self._request.json() if await self._request.body() else None
+        body: Any = self._stand_in
+        if body is None and await self._request.body():
+            body = await self._request.json()
         canonical = json.dumps(
             [self._request.method, self._request.url.path, body],
             sort_keys=True,

@@ -37,6 +37,11 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
     _seconds[method, route].observe(seconds)
 
 
+def counter(name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
+    """Make a counter of something that every process may see happen."""
+    return Counter(name, meaning, labels)
+
+
 def gauge(name: str, meaning: str, labels: Sequence[str] = ()) -> Gauge:
     """Make a gauge of which, over several processes, the value set last counts."""
     return Gauge(name, meaning, labels, multiprocess_mode="livemostrecent")

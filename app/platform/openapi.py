@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import BaseModel
+
 from app.platform.problems import Problem
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -79,6 +81,32 @@ def responses(*problems: type[Problem]) -> Responses:
     return {
         status: {"description": "\n\n".join(lines), "content": _CONTENT}
         for status, lines in by_status.items()
+    }
+
+
+def takes_file(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a body that is a form with a part ``file``, or the bare file: ``openapi_extra=``.
+
+    ``model`` says what stands beside the file: fields of the form, or parameters of the address.
+    """
+    beside = model.model_json_schema()
+    needed = ["file", *beside.get("required", ())]
+    file = {"type": "string", "format": "binary"}
+    form = {"type": "object", "required": needed, "properties": {"file": file}}
+    form["properties"] |= beside["properties"]
+    name = {"type": "string", "description": "The file's name, of a bare file"}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": form},
+                "application/octet-stream": {"schema": file},
+            },
+        },
+        "parameters": [
+            {"name": field, "in": "query", "required": False, "schema": schema}
+            for field, schema in {**beside["properties"], "filename": name}.items()
+        ],
     }
 
 

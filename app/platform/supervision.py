@@ -38,6 +38,14 @@ def end_with_supervisor() -> None:
         sys.exit("The process that started this one has ended.")
 
 
+def end_with_parent() -> None:
+    """Be killed when the process that started this one ends, whatever became of it.
+
+    For processes that hold nothing and would wait for ever.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 @contextmanager
 def on_the_way_out(call: Callable[[], None]) -> Iterator[None]:
     """Within the block, call something in the event loop at the first sign that the process ends.

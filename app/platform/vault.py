@@ -9,11 +9,12 @@ import hashlib
 import hmac
 import os
 import struct
+from datetime import datetime
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import LargeBinary, SmallInteger, Text, select, text
+from sqlalchemy import DateTime, LargeBinary, SmallInteger, Text, select, text
 from sqlalchemy import func as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -50,6 +51,10 @@ class Vault:
         """Take the keys of a ring."""
         self.ring = ring
         self._ciphers = {number: AESGCM(key) for number, key in ring.keys.items()}
+        # By what a sealed value begins with, for a snapshot opens a million of them.
+        self._openers = {
+            _NUMBER.pack(number): cipher.decrypt for number, cipher in self._ciphers.items()
+        }
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -79,14 +84,14 @@ class Vault:
         """
         if len(sealed) < _HEAD_BYTES + _TAG_BYTES:
             raise Unsealable("The value is too short to be a sealed one")
-        (number,) = _NUMBER.unpack_from(sealed)
-        cipher = self._ciphers.get(number)
-        if cipher is None:
+        opener = self._openers.get(sealed[:2])
+        if opener is None:
+            (number,) = _NUMBER.unpack_from(sealed)
             raise Unsealable(f"The value names sealing key {number}, which is not in the ring")
-        nonce = sealed[_NUMBER.size : _HEAD_BYTES]
         try:
-            return cipher.decrypt(nonce, sealed[_HEAD_BYTES:], context)
+            return opener(sealed[2:_HEAD_BYTES], sealed[_HEAD_BYTES:], context)
         except InvalidTag:
+            (number,) = _NUMBER.unpack_from(sealed)
             raise Unsealable(
                 f"The value does not open under sealing key {number}: "
                 "it was altered, or belongs to another place or key"
@@ -104,6 +109,7 @@ class KeyCheck(Base):
     purpose: Mapped[str] = mapped_column(Text, primary_key=True)
     number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     value: Mapped[bytes] = mapped_column(LargeBinary)
+    retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 def check_value(key: bytes) -> bytes:

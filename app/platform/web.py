@@ -5,9 +5,9 @@
 """
 
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pydantic_core
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import HTTPBearer
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from app.platform.edge import Edge, problem_response, request_id_of
@@ -26,6 +27,8 @@ from app.platform.refusals import BodyTooLarge, InvalidRequest, MethodNotAllowed
 from app.settings import Settings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+Model = TypeVar("Model", bound=BaseModel)
 
 _MOST_ERRORS = 50
 _MOST_POINTER = 200
@@ -94,6 +97,24 @@ class BatchRoute(StrictRoute):
     """A route that takes bodies up to ``max_batch_body_bytes``."""
 
     limit_setting = "max_batch_body_bytes"
+
+
+class FileRoute(StrictRoute):
+    """A route that takes a file of up to ``file_bytes``; its function reads the body itself.
+
+    What is said beside the file is read by ``read_fields`` and described by ``takes_file``.
+    """
+
+    limit_setting = "file_bytes"
+
+
+def read_fields(model: type[Model], fields: Mapping[str, str]) -> Model:
+    """Read what was said beside a file; refused as the fields of a body are."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        raise RequestValidationError(faults) from None
 
 
 def router(prefix: str, tag: str, *, route_class: type[StrictRoute] = StrictRoute) -> APIRouter:

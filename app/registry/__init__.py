@@ -5,6 +5,8 @@ positive act of the person lifts one, only a named human voids one.
 """
 
 from . import tables as tables
+from .bulk import Listed, Plan, Source, lay_planned, plan
+from .digests import Digest, PartDigest, digest_states
 from .grounds import (
     Ground,
     Laying,
@@ -22,28 +24,51 @@ from .grounds import (
     void_grounds,
     weigh,
 )
-from .suppressions import Cause, State, derive_states, page_states, read_states, tell_erased
+from .suppressions import (
+    Cause,
+    State,
+    derive_states,
+    page_states,
+    read_states,
+    rederive,
+    tell_erased,
+)
+from .voids import Standing, VoidPreview, next_grounds, preview_void, void_these
 
 __all__ = [
     "Cause",
+    "Digest",
     "Ground",
     "Laying",
     "Lifting",
+    "Listed",
     "ObjectionIsNewer",
+    "PartDigest",
+    "Plan",
+    "Source",
+    "Standing",
     "State",
+    "VoidPreview",
     "Weighed",
     "WiderObjectionStands",
     "derive_states",
+    "digest_states",
     "forget_evidence",
     "grounds_laid_by",
     "grounds_on",
     "lay_grounds",
+    "lay_planned",
     "lift",
+    "next_grounds",
     "opt_outs_about",
     "page_states",
+    "plan",
+    "preview_void",
     "read_states",
+    "rederive",
     "reinstatements_of",
     "tell_erased",
     "void_grounds",
+    "void_these",
     "weigh",
 ]

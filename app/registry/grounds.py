@@ -16,7 +16,7 @@ from app.journal import EVERY_BRAND, Change, Lane, Media, Reason
 from app.platform.problems import Problem
 from app.points import Point
 
-from .suppressions import Cause, State, read_state, rederive, write_states
+from .suppressions import Cause, State, Told, read_state, rederive, write_states
 
 
 class ObjectionIsNewer(Problem):
@@ -52,7 +52,6 @@ class Laying:
     channel: int
     occurred_at: datetime
     recorded_at: datetime
-    lane: Lane = Lane.LIVE
     verified: bool = True
 
 
@@ -143,11 +142,10 @@ async def lay_grounds(
     Every call tells of every contact point, whether or not its state changed: a repeated opt-out
     is told to everybody again.
     """
+    cause = Cause(Change.ADDED, laying.reason, Lane.LIVE, laying.occurred_at, laying.recorded_at)
     return await write_states(
         session,
-        Cause(Change.ADDED, laying.reason, laying.lane, laying.occurred_at, laying.recorded_at),
-        [one.point for one in weighed],
-        [(one.before, one.after) for one in weighed],
+        [Told(cause, one.point, one.before, one.after) for one in weighed],
         then=_LAY,
         parameters={
             "occurred_at": laying.occurred_at,

@@ -106,29 +106,36 @@ async def derive_states(
     return {(row.point, row.brand): (Media(row.media), row.since) for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A change that an entry tells of: why, about whom, and the states on both sides of it."""
+
+    cause: Cause
+    point: Point
+    before: State
+    after: State
+
+
 async def write_states(
     session: AsyncSession,
-    cause: Cause,
-    points: Sequence[Point],
-    changes: Sequence[tuple[State, State]],
+    told: Sequence[Told],
     *,
     then: str = "",
     parameters: Mapping[str, Any] | None = None,
 ) -> list[State]:
-    """Write new states, each beside the one before it, with an entry that tells of each.
+    """Write new states, each with an entry that tells of it.
 
     ``then`` and ``parameters`` are the caller's own steps of the statement (``journal.append``).
 
     Returns:
         The new states with their positions.
     """
-    if not changes:
+    if not told:
         return []
-    by_id = {point.id: point for point in points}
-    kept = [new for _, new in changes]
+    kept = [one.after for one in told]
     positions = await append(
         session,
-        [_draft(cause, by_id[new.point], before, new) for before, new in changes],
+        [_draft(one) for one in told],
         then=_KEEP + then,
         parameters={
             "kept_points": [state.point for state in kept],
@@ -141,19 +148,32 @@ async def write_states(
     return [replace(state, position=positions[state.point, state.brand]) for state in kept]
 
 
-async def rederive(session: AsyncSession, cause: Cause, points: Sequence[Point]) -> list[State]:
-    """Derive the states of contact points anew and tell of those that changed."""
-    ids = [point.id for point in points]
-    derived = await derive_states(session, ids)
-    changes = []
-    for old in await read_states(session, ids):
+async def rederive(
+    session: AsyncSession,
+    cause: Cause,
+    points: Sequence[Point],
+    *,
+    then: str = "",
+    parameters: Mapping[str, Any] | None = None,
+) -> list[State]:
+    """Derive the states of contact points anew and tell of those that changed.
+
+    ``then`` and ``parameters`` are the caller's own steps of the last statement, which is not run
+    where nothing changed (``journal.append``).
+    """
+    by_id = {point.id: point for point in points}
+    derived = await derive_states(session, by_id)
+    told, corrected = [], []
+    for old in await read_states(session, by_id):
         media, since = derived.get((old.point, old.brand), (Media(0), None))
+        new = replace(old, media=media, since=since)
         if media != old.media:
-            new = replace(old, media=media, since=since, version=old.version + 1)
-            changes.append((old, new))
+            new = replace(new, version=old.version + 1)
+            told.append(Told(cause, by_id[old.point], old, new))
         elif since != old.since:
-            await _correct_since(session, old, since)
-    return await write_states(session, cause, points, changes)
+            corrected.append(new)
+    await correct_since(session, corrected)
+    return await write_states(session, told, then=then, parameters=parameters)
 
 
 async def tell_erased(session: AsyncSession, cause: Cause, points: Sequence[Point]) -> list[State]:
@@ -161,16 +181,21 @@ async def tell_erased(session: AsyncSession, cause: Cause, points: Sequence[Poin
 
     What is suppressed stays so.
     """
-    states = await read_states(session, [point.id for point in points])
-    return await write_states(
-        session,
-        cause,
-        points,
-        [(replace(old, media=old.told), replace(old, version=old.version + 1)) for old in states],
-    )
+    by_id = {point.id: point for point in points}
+    told = [
+        Told(
+            cause,
+            by_id[old.point],
+            replace(old, media=old.told),
+            replace(old, version=old.version + 1),
+        )
+        for old in await read_states(session, by_id)
+    ]
+    return await write_states(session, told)
 
 
-def _draft(cause: Cause, point: Point, before: State, new: State) -> Draft:
+def _draft(told: Told) -> Draft:
+    cause, point, new = told.cause, told.point, told.after
     return Draft(
         cause.change,
         cause.lane,
@@ -179,7 +204,7 @@ def _draft(cause: Cause, point: Point, before: State, new: State) -> Draft:
         point.digest,
         new.brand,
         new.media,
-        before.media,
+        told.before.media,
         new.version,
         cause.reason,
         cause.occurred_at,
@@ -187,11 +212,25 @@ def _draft(cause: Cause, point: Point, before: State, new: State) -> Draft:
     )
 
 
-async def _correct_since(session: AsyncSession, state: State, since: datetime | None) -> None:
-    # The oldest ground went, others stand for the same media: no change of what is suppressed.
+async def correct_since(session: AsyncSession, states: Collection[State]) -> None:
+    """Write since when some contact points are suppressed: no change of what is, so none is told.
+
+    The oldest ground went while others stand for the same media, or an older one was heard of.
+    """
+    if not states:
+        return
     await session.execute(
-        text("UPDATE suppressions SET since = :since WHERE point = :point AND brand = :brand"),
-        {"since": since, "point": state.point, "brand": state.brand},
+        text("""
+            UPDATE suppressions s SET since = c.since
+            FROM unnest(CAST(:points AS int8[]), CAST(:brands AS int2[]),
+                        CAST(:sinces AS timestamptz[])) AS c (point, brand, since)
+            WHERE s.point = c.point AND s.brand = c.brand
+        """),
+        {
+            "points": [state.point for state in states],
+            "brands": [state.brand for state in states],
+            "sinces": [state.since for state in states],
+        },
     )
 
 

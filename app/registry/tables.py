@@ -23,15 +23,16 @@ _Instant = TIMESTAMP(timezone=True)
 
 
 class Ground(Base):
-    """What one opt-out lays on one contact point.
+    """What one opt-out, or one line of an import, lays on one contact point.
 
-    It stands for ``media`` less ``lifted``, unless it is voided. Brand 0 is every brand.
+    ``opt_out`` is the record's id: the opt-out's, or the import's where ``line`` is set. It stands
+    for ``media`` less ``lifted``, unless it is voided. Brand 0 is every brand.
     """
 
     __tablename__ = "grounds"
     __table_args__ = (
         Index("ix_grounds_point_occurred_at", "point", "occurred_at"),
-        Index("ix_grounds_opt_out", "opt_out"),
+        Index("ix_grounds_opt_out_id", "opt_out", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -39,6 +40,7 @@ class Ground(Base):
     position: Mapped[int] = mapped_column(BigInteger)
     occurred_at: Mapped[datetime] = mapped_column(_Instant)
     voided_at: Mapped[datetime | None] = mapped_column(_Instant)
+    line: Mapped[int | None] = mapped_column(BigInteger)
     opt_out: Mapped[UUID] = mapped_column(Uuid)
     brand: Mapped[int] = mapped_column(SmallInteger)
     channel: Mapped[int] = mapped_column(SmallInteger)

@@ -1,15 +1,15 @@
 """let people sign in: users, sessions, tickets, and who recorded an opt-out by hand.
 
-Revision ID: 0002
-Revises: 0001
+Revision ID: 0007
+Revises: 0006
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0002"
-down_revision = "0001"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -76,7 +76,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("user_id IS NOT NULL"),
     )
-    op.execute("UPDATE schema_mark SET number = 2")
+    op.execute("UPDATE schema_mark SET number = 7")
 
 
 def downgrade() -> None:

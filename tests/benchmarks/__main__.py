@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from . import check, check_growth, intake, memory, propagation, push
+from . import check, check_growth, intake, memory, propagation, push, snapshot
 from .harness import Row
 from .registries import BUILD, registries
 
@@ -23,6 +23,7 @@ _BENCHMARKS = {
     "push@1": push.run_one,
     "push@50": push.run_many,
     "propagation": propagation.run,
+    "snapshot": snapshot.run,
     "memory": memory.run,
 }
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import uvicorn
 from fastapi import FastAPI
 
-from app.checks.api import CheckIn, CheckOut, MaskedOut
+from app.checks.models import CheckIn, CheckOut, MaskedOut
 from app.journal import Kind
 from app.parties import Access, Caller, requires
 from app.platform import logs

@@ -1,0 +1,142 @@
+"""A batch over the wire: read and written without an object of pydantic for each of its lines.
+
+Models of 10,000 lines took four times as long as deciding about them. A line that is written as
+most are is read by hand; if any is not, the models read all of them, and say what is wrong.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, NamedTuple, Self
+
+import pydantic_core
+from fastapi import Response
+from pydantic import Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import core_schema
+
+from app.journal import Kind, MediumWord
+from app.platform.wire import Answer, Instant, Slug, WireModel, text, wire_time
+
+from .batches import ALLOW, UNUSABLE, Code, Decided
+from .decisions import Decision
+from .models import LONGEST_VALUE, PointIn, Region
+
+_LONGEST_REF = 200
+_MOST_LINES = 10_000
+
+
+class ItemIn(PointIn):
+    """One line of a batch: exactly one contact point."""
+
+    ref: Annotated[str | None, text(_LONGEST_REF)] = Field(None, description="Your own, given back")
+
+    @model_validator(mode="after")
+    def _asks_about_one(self) -> Self:
+        if len(list(self.given())) != 1:
+            raise ValueError("exactly one of phone, email, siren, customer is needed")
+        return self
+
+
+class Asked(NamedTuple):
+    """A line of a batch as it was read."""
+
+    ref: str | None
+    kind: Kind
+    value: str
+
+
+class Lines(tuple[Asked, ...]):
+    """The lines of a batch; to whoever writes them a list of ``ItemIn``, and no less strict."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, _source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Describe the lines as a list of models, and read them by hand where that is enough."""
+        models = handler(Annotated[list[ItemIn], Field(max_length=_MOST_LINES)])
+        return core_schema.no_info_wrap_validator_function(cls._read, models)
+
+    @classmethod
+    def _read(cls, given: object, by_models: Callable[[object], list[ItemIn]]) -> Self:
+        if isinstance(given, list) and len(given) <= _MOST_LINES:
+            asked = [_usual(item) for item in given]
+            if None not in asked:
+                return cls(one for one in asked if one)
+        return cls(Asked(item.ref, *next(item.given())) for item in by_models(given))
+
+
+_KINDS = {one.word: one for one in Kind}
+
+
+def _usual(item: object) -> Asked | None:
+    """Read a line with one contact point and perhaps a reference; None leaves it to the model."""
+    if not isinstance(item, dict):
+        return None
+    ref = item.get("ref")
+    if len(item) != 1 + ("ref" in item) or not (ref is None or _is_text(ref, _LONGEST_REF)):
+        return None
+    for word, value in item.items():
+        if word != "ref":
+            kind = _KINDS.get(word)
+            return Asked(ref, kind, value) if kind and _is_text(value, LONGEST_VALUE) else None
+    return None
+
+
+def _is_text(value: object, most: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= most and "\0" not in value
+
+
+class BatchIn(WireModel):
+    """The same question about many people."""
+
+    medium: MediumWord
+    brand: Slug | None = Field(None, description="Left out: block if any brand is suppressed")
+    region: Region = None
+    items: Lines
+
+
+class ResultOut(Answer):
+    """The answer to one line."""
+
+    ref: str | None
+    decision: Decision
+    code: Code | None
+    since: Instant | None
+
+
+class CountsOut(Answer):
+    """How many lines were answered how; they add up to the lines."""
+
+    allow: int
+    block: int
+    unusable: int
+
+
+class BatchOut(Answer):
+    """The answers, in the order of the lines."""
+
+    position: int
+    checked_at: Instant
+    results: list[ResultOut]
+    counts: CountsOut
+
+
+def render_batch(asked: Sequence[Asked], decided: Decided, *, at: datetime) -> Response:
+    """Write the answer as ``BatchOut`` describes it."""
+    lines = decided.lines
+    allow, unusable = lines.count(ALLOW), lines.count(UNUSABLE)
+    answer = {
+        "position": decided.position,
+        "checked_at": wire_time(at),
+        "results": [
+            {"ref": ref, "decision": decision, "code": code, "since": since and wire_time(since)}
+            for (ref, _, _), (decision, code, since) in zip(asked, lines, strict=True)
+        ],
+        "counts": {
+            "allow": allow,
+            "block": len(lines) - allow - unusable,
+            "unusable": unusable,
+        },
+    }
+    return Response(pydantic_core.to_json(answer), media_type="application/json")

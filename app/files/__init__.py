@@ -1,0 +1,103 @@
+"""Tables in files: what a file looks like, its rows, and the same rows with columns appended.
+
+Reading is synchronous, in one pass and in bounded memory, whatever the file: what it costs is for a
+thread of the jobs' process. It promises that the raws of the batches, after the layout's ``head``,
+encode to the very bytes that were read; that a row which cannot be read is a fault of that row
+with a stable code; and that no error but ``BadFile`` comes out, which never repeats content.
+
+Uploads and results lie sealed for a while, jobs work on them: each step of one is a transaction
+under a lease, so that a job goes on where it was when its process dies. What a job does is passed
+in; this room knows no rule about opt-outs.
+"""
+
+from . import tables as tables
+from .bad_file import BadFile
+from .columns import BadMapping, Columns, Field, map_columns
+from .dates import DateOrder, find_order, read_date
+from .exports import ReasonOfRow, guess_columns
+from .jobs import (
+    Job,
+    JobFailed,
+    JobState,
+    LeaseLost,
+    NewJob,
+    Progress,
+    TooManyJobs,
+    add_job,
+    cancel_job,
+    find_job,
+    list_jobs,
+    require_room,
+)
+from .layout import Layout
+from .limits import Limits
+from .reading import read_batches, read_layout, read_rows, read_sample
+from .results import Result
+from .rows import Batch, Fault, Row
+from .running import Handler, JobRunner, Work
+from .source import open_file
+from .storage import (
+    FileGone,
+    FileWriter,
+    Storage,
+    StoredFile,
+    keep_file,
+    read_file,
+    release_file,
+)
+from .uploads import Upload, UploadTooSlow, discard, receive_upload
+from .values import BadValue, clean, phone_text, plain_text
+
+__all__ = [
+    "BadFile",
+    "BadMapping",
+    "BadValue",
+    "Batch",
+    "Columns",
+    "DateOrder",
+    "Fault",
+    "Field",
+    "FileGone",
+    "FileWriter",
+    "Handler",
+    "Job",
+    "JobFailed",
+    "JobRunner",
+    "JobState",
+    "Layout",
+    "LeaseLost",
+    "Limits",
+    "NewJob",
+    "Progress",
+    "ReasonOfRow",
+    "Result",
+    "Row",
+    "Storage",
+    "StoredFile",
+    "TooManyJobs",
+    "Upload",
+    "UploadTooSlow",
+    "Work",
+    "add_job",
+    "cancel_job",
+    "clean",
+    "discard",
+    "find_job",
+    "find_order",
+    "guess_columns",
+    "keep_file",
+    "list_jobs",
+    "map_columns",
+    "open_file",
+    "phone_text",
+    "plain_text",
+    "read_batches",
+    "read_date",
+    "read_file",
+    "read_layout",
+    "read_rows",
+    "read_sample",
+    "receive_upload",
+    "release_file",
+    "require_room",
+]

@@ -1,0 +1,161 @@
+"""Finding out what a text looks like from its beginning: delimiter, header, line end."""
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from .bad_file import BadFile
+from .columns import is_header
+from .layout import Format
+from .limits import Limits
+
+_ROWS = 200
+"""Rows that are looked at."""
+
+_DELIMITERS = ",;\t|"
+_EXCEL = re.compile(r"(?:[\r\n]*)\"?sep=(.)\"?(?:\r\n|\r|\n)", re.IGNORECASE)
+"""A first line by which a file tells a spreadsheet its delimiter."""
+_BLANK = re.compile(r"[\r\n]*")
+_SCIENTIFIC = re.compile(r"\"?[0-9],[0-9]+E\+?[0-9]+\"?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What detection finds: the parts of a layout that are not about bytes."""
+
+    format: Format
+    delimiter: str
+    quote: str | None
+    newline: str
+    header: tuple[str, ...] | None
+    head: str
+
+
+def find_table(text: str, limits: Limits, *, delimiter: str | None = None) -> Table:
+    """Find out how a text is laid out; ``text`` is its beginning, cut anywhere.
+
+    Raises:
+        BadFile: it is empty or no table.
+    """
+    begin = _BLANK.match(text)
+    start = text[begin.end() if begin else 0 :]
+    if not start.strip():
+        raise BadFile("empty", "there is nothing in the file")
+    newline = _newline(start)
+    if start.startswith("{") and (names := _members(start, limits)) is not None:
+        return Table("ndjson", ",", None, newline, names, "")
+    if start.startswith("["):
+        raise BadFile("json-array", "a JSON array is not read; one object a line (NDJSON) is")
+    told = _EXCEL.match(text)
+    head = told[0] if told else text[: len(text) - len(start)]
+    lines = io.StringIO(text[len(head) :], newline="").readlines()
+    sign = delimiter or (told[1] if told else _delimiter(lines))
+    if sign is None:
+        return _lines_of_text(lines, newline, head)
+    return _delimited(lines, newline, head, sign, limits)
+
+
+def _newline(text: str) -> str:
+    found = re.search(r"\r\n|\r|\n", text)
+    return found[0] if found else "\n"
+
+
+def _members(text: str, limits: Limits) -> tuple[str, ...] | None:
+    """List the names in the first objects, in order; None if the first is no object."""
+    names: dict[str, None] = {}
+    for number, line in enumerate(islice(text.splitlines(), _ROWS)):
+        document = read_object(line)
+        if document is None and number == 0:
+            return None
+        names |= dict.fromkeys(document or {})
+    _require_columns(names, limits)
+    return tuple(names)
+
+
+def read_object(line: str) -> dict[str, str] | None:
+    """Read a line of NDJSON as texts by name; None if it is no JSON object.
+
+    A member of an object in it is named ``outer.inner``; a list is told as JSON.
+    """
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    flat: dict[str, str] = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": _told(each) for inner, each in value.items()}
+        else:
+            flat[name] = _told(value)
+    return flat
+
+
+def _told(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _delimiter(lines: Sequence[str]) -> str | None:
+    """Find the sign that parts most rows into the same number of cells; None if none parts them."""
+    if all(_SCIENTIFIC.fullmatch(line.strip()) for line in lines[1:_ROWS]) and len(lines) > 1:
+        lines = [line.replace(",", ".") for line in lines[:_ROWS]]
+    ranked = [(*_consistency(lines, sign), sign) for sign in _DELIMITERS]
+    share, columns, best = max(ranked, key=lambda rank: rank[:2])
+    if share and columns > 1:
+        return best
+    return "," if any('"' in line for line in lines[:_ROWS]) else None
+
+
+def _consistency(lines: Sequence[str], sign: str) -> tuple[float, int]:
+    """Tell what share of rows has the number of cells that most have, and that number."""
+    rows = _rows(lines, sign)
+    if not rows or len(rows[0]) == 1:
+        return 0, 0
+    columns, count = Counter(map(len, rows)).most_common(1)[0]
+    return (count / len(rows), columns) if columns > 1 else (0, 0)
+
+
+def _rows(lines: Iterable[str], sign: str) -> list[list[str]]:
+    found: list[list[str]] = []
+    reader = csv.reader(lines, delimiter=sign)
+    while len(found) < _ROWS:
+        try:
+            found.append(next(reader))
+        except csv.Error:
+            continue
+        except StopIteration:
+            break
+    return [row for row in found if row]
+
+
+def _lines_of_text(lines: Sequence[str], newline: str, head: str) -> Table:
+    rows = [[line.rstrip("\r\n")] for line in lines[:_ROWS]]
+    if not is_header(rows):
+        return Table("lines", ",", None, newline, None, head)
+    return Table("lines", ",", None, newline, tuple(rows[0]), head + lines[0])
+
+
+def _delimited(lines: Sequence[str], newline: str, head: str, sign: str, limits: Limits) -> Table:
+    rows = _rows(lines, sign)
+    if not rows or not is_header(rows):
+        return Table("csv", sign, '"', newline, None, head)
+    reader = csv.reader(lines, delimiter=sign)
+    names = next(reader)
+    _require_columns(names, limits)
+    return Table("csv", sign, '"', newline, tuple(names), head + "".join(lines[: reader.line_num]))
+
+
+def _require_columns(names: Iterable[str], limits: Limits) -> None:
+    if len(tuple(names)) > limits.columns:
+        raise BadFile("too-many-columns", f"there are more than {limits.columns:,} columns")

@@ -1,0 +1,60 @@
+"""Lines of a text that comes in pieces: whole, with their ends, and no longer than is bearable."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+
+from .bad_file import BadFile
+from .limits import Limits
+from .rows import Batch, Fault
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at CR, LF and CRLF, and at nothing else that Unicode calls a line end."""
+    return io.StringIO(text, newline="").readlines()
+
+
+def whole_lines(pieces: Iterable[str], limits: Limits, *, line: int) -> Iterator[list[str]]:
+    """Give many lines at a time; only the last line of all may lack its end.
+
+    ``line`` is the number of the first one.
+
+    Raises:
+        BadFile: a line is too long.
+    """
+    rest = ""
+    for piece in pieces:
+        text = rest + piece
+        cut = _last_line_end(text)
+        rest = text[cut:]
+        if cut:
+            lines = split_lines(text[:cut])
+            line += len(lines)
+            yield lines
+        if len(rest) > limits.line_characters:
+            most = f"{limits.line_characters:,}"
+            raise BadFile("line-too-long", f"a line has more than {most} characters", line=line)
+    if rest:
+        yield split_lines(rest)
+
+
+def one_row_a_line(
+    blocks: Iterable[list[str]], read: Callable[[str], list[str] | Fault], *, line: int
+) -> Iterator[Batch]:
+    """Make each line a row by ``read``, which gives its cells or its fault."""
+    first = line
+    for lines in blocks:
+        cells: list[list[str]] = []
+        faults: dict[int, Fault] = {}
+        for at, found in enumerate(map(read, lines)):
+            if isinstance(found, Fault):
+                faults[at] = found
+                found = []  # noqa: PLW2901 - no cells
+            cells.append(found)
+        numbers = range(line, line + len(lines))
+        yield Batch(line - first + 1, numbers, cells, lines, faults)
+        line += len(lines)
+
+
+def _last_line_end(text: str) -> int:
+    """Find where the last whole line ends; a CR at the very end may be half of a CRLF."""
+    return max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1

@@ -1,0 +1,78 @@
+"""Voiding an import that was a mistake: at once on the record, then chunk by chunk in a job."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.files import Handler, NewJob, Progress, Work, add_job, cancel_job, find_job
+from app.journal import Change, Lane, Reason
+from app.platform.clock import now
+from app.platform.ids import new_id
+from app.points import lock_point_ids
+from app.registry import Cause, next_grounds, rederive, void_these
+
+from .imports import IMPORT, TELL, Import
+from .tables import ImportRow
+
+VOID = "import-void"
+"""The kind of job."""
+GROUNDS = 500
+"""Grounds of a chunk, as many as an import lays in one."""
+
+
+async def begin_void(
+    session: AsyncSession, one: Import, *, by: str, reason: str, key: int, at: datetime
+) -> None:
+    """Mark an import as voided and queue the job that voids its grounds; done once.
+
+    ``one`` is locked by the caller. If it is being done, it goes on no further.
+    """
+    if one.voided_at is not None:
+        return
+    job = await find_job(session, one.id, kind=IMPORT)
+    if job is not None and job.state in ("queued", "running"):
+        await cancel_job(session, job, at=at)
+    void = NewJob(new_id(), VOID, key, {"import": str(one.id)}, None, at)
+    await add_job(session, void, most=None)
+    await session.execute(
+        update(ImportRow)
+        .where(ImportRow.id == one.id)
+        .values(voided_at=at, voided_by=by, void_reason=reason, void_job=void.id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def void_handler() -> Handler:
+    """Make what does a job of kind ``import-void``."""
+
+    async def do_void(work: Work) -> None:
+        source = UUID(work.job.params["import"])
+        after = int((work.job.resume or {}).get("ground", 0))
+        done = work.job.done_rows
+        while True:
+            voided = await _void_chunk(work, source, after, done)
+            if voided is None:
+                break
+            after, done = voided
+        async with work.database.transaction() as session:
+            await work.save(session, Progress(rows=done))
+
+    return do_void
+
+
+async def _void_chunk(work: Work, source: UUID, after: int, done: int) -> tuple[int, int] | None:
+    """Void the next grounds: the last one's number and how many it makes; None at the end."""
+    at = now()
+    async with work.database.transaction() as session:
+        grounds = await next_grounds(session, source, after=after, most=GROUNDS)
+        if not grounds:
+            return None
+        points = await lock_point_ids(session, {one.point for one in grounds})
+        await void_these(session, grounds, at=at)
+        after, done = grounds[-1].ground, done + len(grounds)
+        await work.save(session, Progress(done_rows=done, resume={"ground": after}))
+        cause = Cause(Change.LIFTED, Reason.OBJECTION, Lane.BULK, at, at)
+        await rederive(session, cause, points, then=TELL, parameters={"import": source})
+    return after, done
