@@ -81,7 +81,27 @@ PUBLIC = {
     "GET /docs",
     "GET /docs/assets/{name}",
     "GET /problems/{slug}",
+    "GET /sign-in",
+    "POST /sign-in",
+    "GET /invited/{ticket}",
+    "POST /invited/{ticket}",
+    "GET /static/{mark}/{name}",
 }
+PAGES = {
+    "GET /sign-in/code",
+    "POST /sign-in/code",
+    "POST /sign-out",
+    "GET /account",
+    "POST /account/sessions/end",
+    "POST /account/sessions/{id}/end",
+    "GET /desk",
+    "POST /desk/look-up",
+    "POST /desk/opt-outs",
+    "GET /desk/opt-outs/{id}",
+    "GET /desk/opt-outs/{id}/told",
+    "POST /desk/opt-outs/{id}/take-back",
+}
+"""What people see who have signed in; a key opens none of it."""
 
 
 class Key(NamedTuple):

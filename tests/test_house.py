@@ -23,6 +23,9 @@ PUBLIC = {
     "/openapi.json",
     "/problems/{slug}",
     "/readyz",
+    "/sign-in",
+    "/invited/{ticket}",
+    "/static/{mark}/{name}",
 }
 """What anybody may ask without a key: the list of the contract, and no more."""
 

@@ -69,7 +69,7 @@ def require_strength(password: str, login: str) -> None:
         alone = folded.replace(root, "") if root else folded
         if root and f"\n{root}\n" in f"\n{common}" and not re.search("[a-z]", alone):
             raise WeakPassword("common")
-    if len(set(folded)) < LEAST // 3:
+    if len(set(folded)) < LEAST // 3 or not any(map(str.isalpha, folded)):
         raise WeakPassword("common")
 
 

@@ -45,9 +45,9 @@ async def check_password(
         within = [
             await count_try(session, what, limit, at=at)
             for what, limit in (
-                (f"sign-in/{block}/{login}", _BY_LOGIN_AND_PLACE),
-                (f"sign-in/{login}", _BY_LOGIN),
-                (f"sign-in/{block}", _BY_PLACE),
+                (f"login-from/{block}/{login}", _BY_LOGIN_AND_PLACE),
+                (f"login/{login}", _BY_LOGIN),
+                (f"sign-in-from/{block}", _BY_PLACE),
             )
         ]
         row = await session.scalar(select(UserRow).where(UserRow.login == login))

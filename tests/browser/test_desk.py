@@ -1,0 +1,172 @@
+"""The desk in a real Chromium: keys, live propagation, both languages, every size."""
+
+import httpx
+import pyotp
+import pytest
+from playwright.async_api import Page, expect
+
+from app.accounts import Role
+from app.platform.db import Database
+from tests.browser.conftest import Open, assert_accessible, assert_fits
+from tests.people import PASSWORD, invited, let_in
+from tests.receivers import hasty, receiver, register, saying, working
+from tests.test_parties import CHANNEL, PARTY, made
+
+CHANNEL_SLUG = str(CHANNEL["slug"])
+NUMBER = "06 39 98 00 31"
+
+
+@pytest.fixture
+async def registry(admin_of_site: httpx.AsyncClient, database: Database) -> httpx.AsyncClient:
+    """Fill the registry with a channel and an agent: a client with an admin key."""
+    await made(admin_of_site, "/v1/parties", PARTY)
+    await made(admin_of_site, "/v1/channels", CHANNEL)
+    await let_in(database, "agent-42", channel=CHANNEL_SLUG)
+    return admin_of_site
+
+
+async def sign_in(page: Page, login: str = "agent-42") -> None:
+    """Type login and password."""
+    await page.get_by_label("Login").fill(login)
+    await page.get_by_label("Password").fill(PASSWORD)
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+
+
+async def look_up(page: Page, who: str) -> None:
+    """Type a person and wait for the answer."""
+    await page.keyboard.type(who)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#answer .verdict")).to_be_visible()
+
+
+async def test_an_objection_is_recorded_without_a_mouse_and_told_while_one_looks(
+    registry: httpx.AsyncClient, open_page: Open, database: Database
+) -> None:
+    async with receiver() as dialler, receiver(saying(503), otherwise=saying(200)) as survey:
+        await register(registry, dialler.url, "dialler", name="Dialler Dakar")
+        await register(registry, survey.url, "survey", name="Survey panel")
+        page = await open_page("/desk")
+        await sign_in(page)
+        await expect(page.locator("#who")).to_be_focused()
+        await look_up(page, NUMBER)
+        await expect(page.get_by_text("+33 6 39 98 00 31 · France")).to_be_visible()
+        await page.keyboard.press("3")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/desk/opt-outs/*")
+        await expect(page.get_by_text("Do not contact")).to_be_visible()
+        async with working(hasty(database.settings)):
+            await expect(page.get_by_role("heading", name="All 2 databases know")).to_be_visible()
+        checked = await registry.post("/v1/checks", json={"phone": NUMBER, "medium": "voice"})
+        assert checked.json()["decision"] == "block"
+        await page.keyboard.press("z")
+        await expect(page.get_by_text("Taken back").first).to_be_visible()
+        await page.keyboard.press("/")
+        await expect(page.locator("#who")).to_be_focused()
+        assert "0639980031" not in page.url
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_desk_in_every_state_is_accessible(
+    scheme: str, registry: httpx.AsyncClient, open_page: Open
+) -> None:
+    await register(registry, "http://127.0.0.1:9/", "dead", name="Dead " * 20)
+    page = await open_page("/sign-in", color_scheme=scheme)
+    await assert_accessible(page)
+    await sign_in(page)
+    await assert_accessible(page)
+    await look_up(page, NUMBER)
+    await assert_accessible(page)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/desk/opt-outs/*")
+    await assert_accessible(page)
+    async with page.expect_navigation():
+        await page.keyboard.press("/")
+    await look_up(page, NUMBER)
+    await assert_accessible(page)
+    await page.goto("/account")
+    await assert_accessible(page)
+    await page.goto("/nowhere")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1920])
+async def test_the_desk_fits_every_screen_in_french(
+    width: int, registry: httpx.AsyncClient, open_page: Open
+) -> None:
+    del registry
+    page = await open_page("/sign-in", language="fr-FR", viewport={"width": width, "height": 800})
+    await assert_fits(page)
+    await page.get_by_label("Identifiant").fill("agent-42")
+    await page.get_by_label("Mot de passe").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="demandé la personne")).to_be_visible()
+    await look_up(page, "camille@example.com")
+    await expect(page.get_by_text("Aucune opposition enregistrée").first).to_be_visible()
+    await assert_fits(page)
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/desk/opt-outs/*")
+    await assert_fits(page)
+    await page.goto("/account")
+    await assert_fits(page)
+
+
+async def test_what_a_look_up_found_is_said_aloud(
+    registry: httpx.AsyncClient, open_page: Open
+) -> None:
+    del registry
+    page = await open_page("/desk")
+    await sign_in(page)
+    await look_up(page, NUMBER)
+    await expect(page.get_by_role("status")).to_have_text("No objection on record")
+    await expect(page.locator("[value=all]")).to_be_focused()
+
+
+async def test_the_desk_works_without_scripts(registry: httpx.AsyncClient, open_page: Open) -> None:
+    page = await open_page("/desk", java_script_enabled=False)
+    await page.get_by_label("Login").fill("agent-42")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.locator("#who").fill(NUMBER)
+    await page.keyboard.press("Enter")
+    await page.get_by_role("radio", name="No more calls").check()
+    await page.get_by_role("button", name="Record").click()
+    await page.wait_for_url("**/desk/opt-outs/*")
+    checked = await registry.post("/v1/checks", json={"phone": NUMBER, "medium": "voice"})
+    assert checked.json()["decision"] == "block"
+
+
+async def test_an_officer_sets_up_a_second_factor_and_is_let_in(
+    registry: httpx.AsyncClient, open_page: Open, database: Database
+) -> None:
+    del registry
+    _, ticket = await invited(database, "officer", Role.OFFICER)
+    page = await open_page(f"/invited/{ticket}")
+    await assert_accessible(page)
+    await page.get_by_label("New password").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await sign_in(page, "officer")
+    await expect(page.get_by_role("heading", name="Set up your second factor")).to_be_visible()
+    await assert_accessible(page)
+    phone = pyotp.TOTP(await page.locator("code").inner_text())
+    await page.get_by_label("Six-digit code").fill(phone.now())
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#who")).to_be_focused()
+    await page.get_by_role("button", name="Sign out").click()
+    await sign_in(page, "officer")
+    await expect(page.get_by_role("heading", name="One more proof")).to_be_visible()
+    await assert_accessible(page)
+
+
+async def test_a_session_that_was_revoked_elsewhere_is_led_to_the_sign_in(
+    registry: httpx.AsyncClient, open_page: Open
+) -> None:
+    del registry
+    here, elsewhere = await open_page("/desk"), await open_page("/desk")
+    for page in (here, elsewhere):
+        await sign_in(page)
+        await expect(page.locator("#who")).to_be_focused()
+    await elsewhere.goto("/account")
+    await elsewhere.get_by_role("button", name="Sign out everywhere").click()
+    await here.keyboard.type(NUMBER)
+    await here.keyboard.press("Enter")
+    await here.wait_for_url("**/sign-in")
