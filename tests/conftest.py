@@ -29,6 +29,7 @@ from app.platform.db import Database, parse_url
 from app.platform.embedded import Embedded, wheel_binaries
 from app.platform.schema import upgrade
 from app.settings import Settings
+from tests.people import CHANNEL, leads_to, let_in, open_channel, signed_in
 
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """Nobody misses a test's data after a power cut."""
@@ -171,6 +172,23 @@ async def client(caller: Caller) -> httpx.AsyncClient:
 async def admin(caller: Caller) -> httpx.AsyncClient:
     """Talk to the app with a key of scope ``admin``."""
     return await caller("admin")
+
+
+@pytest.fixture
+async def browser(caller: Caller, admin: httpx.AsyncClient) -> httpx.AsyncClient:
+    """Open a browser that is not signed in, on a registry with one channel."""
+    await open_channel(admin)
+    browser = await caller()
+    browser.headers["accept-language"] = "en"
+    return browser
+
+
+@pytest.fixture
+async def agent(browser: httpx.AsyncClient, database: Database) -> httpx.AsyncClient:
+    """Sign an agent in who records for that channel."""
+    await let_in(database, "agent-42", channel=CHANNEL)
+    assert leads_to(await signed_in(browser, "agent-42")) == "/desk"
+    return browser
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from html import unescape
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 import pyotp
@@ -23,6 +24,20 @@ from app.platform.clock import now
 from app.platform.db import Database
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of a person who does not exist
+
+CHANNEL = "front-desk"
+
+
+async def open_channel(admin: httpx.AsyncClient, slug: str = CHANNEL) -> None:
+    """Open a channel for people to record as, and its party."""
+    party = {"slug": slug, "name": "The party", "kind": "department", "country": "FR"}
+    channel = {"slug": slug, "name": "The channel", "kind": "customer_service", "party": slug}
+    for path, body in (
+        ("/v1/parties", {**party, "contact_email": "privacy@example.com"}),
+        ("/v1/channels", channel),
+    ):
+        answer = await admin.post(path, json=body)
+        assert answer.status_code == 201, answer.text
 
 
 async def invited(
@@ -86,6 +101,13 @@ async def enrolled(browser: httpx.AsyncClient, at: datetime | None = None) -> py
     )
     assert passed.status_code == 303, passed.text
     return phone
+
+
+async def record(browser: httpx.AsyncClient, who: str, **fields: str) -> UUID:
+    """Record an objection at the desk, as the page without scripts does it: the opt-out."""
+    found = await submit(browser, "/desk", "/desk/look-up", who=who)
+    said = {"token": token_in(found), "who": who, "said": "all", **fields}
+    return UUID(leads_to(await browser.post("/desk/opt-outs", data=said)).rpartition("/")[2])
 
 
 def leads_to(answer: httpx.Response) -> str:

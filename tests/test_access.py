@@ -150,7 +150,7 @@ async def ask(client: httpx.AsyncClient, route: str) -> httpx.Response:
 
 
 def test_every_route_stands_in_the_table(app: FastAPI) -> None:
-    assert routes_of(app) - PUBLIC == set(ROUTES)
+    assert routes_of(app) - PUBLIC - PAGES == set(ROUTES)
 
 
 def test_the_reference_tells_each_route_s_scope(app: FastAPI) -> None:
@@ -160,12 +160,19 @@ def test_the_reference_tells_each_route_s_scope(app: FastAPI) -> None:
         for method, operation in operations.items()
         if "security" in operation
     }
-    served = routes_of(app) - PUBLIC
+    served = routes_of(app) - PUBLIC - PAGES
     assert documented == {route: [{"key": [ROUTES[route]]}] for route in served}
 
 
+async def test_a_key_opens_no_page(admin: httpx.AsyncClient) -> None:
+    for route in sorted(PAGES):
+        answer = await ask(admin, route)
+        # Sent to sign in, or told that the form is none of ours.
+        assert (route, answer.status_code) in {(route, 303), (route, 403)}
+
+
 async def test_without_a_key_every_route_is_401(app: FastAPI, client: httpx.AsyncClient) -> None:
-    for route in sorted(routes_of(app) - PUBLIC):
+    for route in sorted(routes_of(app) - PUBLIC - PAGES):
         answer = await ask(client, route)
         assert (route, answer.status_code) == (route, 401)
         assert answer.headers["www-authenticate"] == 'Bearer realm="optout"'
@@ -178,7 +185,7 @@ async def test_without_a_key_every_route_is_401(app: FastAPI, client: httpx.Asyn
 
 
 async def test_every_cell_of_routes_by_scopes_and_bindings(app: FastAPI, keys: list[Key]) -> None:
-    served = sorted(routes_of(app) - PUBLIC)
+    served = sorted(routes_of(app) - PUBLIC - PAGES)
 
     async def wrong(key: Key) -> AsyncIterator[str]:
         for route in served:

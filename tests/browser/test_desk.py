@@ -8,20 +8,17 @@ from playwright.async_api import Page, expect
 from app.accounts import Role
 from app.platform.db import Database
 from tests.browser.conftest import Open, assert_accessible, assert_fits
-from tests.people import PASSWORD, invited, let_in
+from tests.people import CHANNEL, PASSWORD, invited, let_in, open_channel
 from tests.receivers import hasty, receiver, register, saying, working
-from tests.test_parties import CHANNEL, PARTY, made
 
-CHANNEL_SLUG = str(CHANNEL["slug"])
 NUMBER = "06 39 98 00 31"
 
 
 @pytest.fixture
 async def registry(admin_of_site: httpx.AsyncClient, database: Database) -> httpx.AsyncClient:
     """Fill the registry with a channel and an agent: a client with an admin key."""
-    await made(admin_of_site, "/v1/parties", PARTY)
-    await made(admin_of_site, "/v1/channels", CHANNEL)
-    await let_in(database, "agent-42", channel=CHANNEL_SLUG)
+    await open_channel(admin_of_site)
+    await let_in(database, "agent-42", channel=CHANNEL)
     return admin_of_site
 
 
