@@ -49,6 +49,15 @@ class Blocked:
     since: Mapping[bytes, datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Who was changed by entries up to ``upto``, as of ``position``: blocked since, or allowed."""
+
+    position: int
+    upto: int
+    since: Mapping[bytes, datetime | None]
+
+
 Question = tuple[bytes, Media]
 """A contact point's digest, and one medium."""
 
@@ -74,22 +83,48 @@ WHERE h.number = 1
 """
 
 # The same for many, told in two arrays: a row for each would be made of Python objects one by one.
+# What one entry told of rests on one ground, whose time the suppression holds.
 _LOOK_UP_MANY = """
 SELECT h.position, k.numbers, found.digests, found.sinces
 FROM journal_head h
 CROSS JOIN (SELECT array_agg(number) AS numbers FROM key_check WHERE purpose = 'digest') k
 CROSS JOIN (
-    SELECT array_agg(p.digest) AS digests, array_agg(coalesce(g.occurred_at, s.since)) AS sinces
+    SELECT array_agg(p.digest) AS digests,
+           array_agg(CASE WHEN s.version = 1 THEN s.since ELSE coalesce((
+               SELECT min(g.occurred_at) FROM grounds g
+               WHERE g.point = p.id AND g.brand = s.brand AND g.voided_at IS NULL
+                 AND g.media & ~g.lifted & $2 <> 0
+           ), s.since) END) AS sinces
     FROM contact_points p
     JOIN suppressions s ON s.point = p.id AND s.media & $2::int2 <> 0
                        AND ($3::int2 IS NULL OR s.brand IN (0, $3))
+    WHERE p.digest = ANY($1::bytea[])
+) found
+WHERE h.number = 1
+"""
+
+# Of all who were changed after a position, as of now. ``$4`` bounds the entries looked at.
+_LOOK_UP_CHANGED = """
+SELECT h.position, k.numbers, least(h.position, $3::int8 + $4::int8) AS upto,
+       found.digests, found.sinces
+FROM journal_head h
+CROSS JOIN (SELECT array_agg(number) AS numbers FROM key_check WHERE purpose = 'digest') k
+CROSS JOIN (
+    SELECT array_agg(p.digest) AS digests, array_agg(coalesce(g.occurred_at, s.since)) AS sinces
+    FROM (
+        SELECT DISTINCT point FROM journal_entries
+        WHERE position > $3 AND position <= $3 + $4 AND touches & $1::int2 <> 0
+          AND ($2::int2 IS NULL OR brand IN (0, $2))
+    ) changed
+    JOIN contact_points p ON p.id = changed.point
+    LEFT JOIN suppressions s ON s.point = p.id AND s.media & $1 <> 0
+                            AND ($2 IS NULL OR s.brand IN (0, $2))
     LEFT JOIN LATERAL (
         SELECT g.occurred_at FROM grounds g
         WHERE g.point = p.id AND g.brand = s.brand AND g.voided_at IS NULL
-          AND g.media & ~g.lifted & $2 <> 0
+          AND g.media & ~g.lifted & $1 <> 0
         ORDER BY g.occurred_at LIMIT 1
     ) g ON true
-    WHERE p.digest = ANY($1::bytea[])
 ) found
 WHERE h.number = 1
 """
@@ -155,6 +190,22 @@ class LookUps:
         for digest, at in zip(row["digests"] or (), row["sinces"] or (), strict=True):
             since[digest] = min(at, since.get(digest, at))
         return Blocked(row["position"], since)
+
+    async def changed(self, *, after: int, medium: Media, brand: int | None, span: int) -> Changed:
+        """Look up whoever was changed after a position, as of now; ``many`` says who is blocked.
+
+        Looks at no more than ``span`` entries of the journal.
+
+        Raises:
+            Unavailable: as ``one``.
+        """
+        async with self._one_batch:
+            (row,) = await self._batches.ask(_LOOK_UP_CHANGED, int(medium), brand, after, span)
+        since: dict[bytes, datetime | None] = {}
+        for digest, at in zip(row["digests"] or (), row["sinces"] or (), strict=True):
+            before = since.get(digest)
+            since[digest] = before if at is None else min(at, before or at)
+        return Changed(row["position"], row["upto"], since)
 
     async def stop(self) -> None:
         """Close both connections."""
