@@ -155,6 +155,11 @@ class Settings(BaseSettings):
     key: SecretStr | None = Field(None, description="key that client commands present")
 
     @property
+    def scrub_kept(self) -> timedelta:
+        """How long a scrub is kept after its download."""
+        return timedelta(seconds=self.scrub_kept_seconds)
+
+    @property
     def erasure_delay(self) -> timedelta:
         """How long an erasure waits for databases that do not acknowledge."""
         return timedelta(days=self.erasure_days)
