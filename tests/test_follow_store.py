@@ -25,7 +25,7 @@ def row(version: int, media: str, value: str = "+33639980001", *, erased: bool =
 
 def page(*rows: Row, cursor: str = "next", untold: tuple[int, ...] = ()) -> Page:
     """Write a page of the feed."""
-    return Page(rows, untold, cursor, has_more=False)
+    return Page(rows, untold, cursor, has_more=False, head=0)
 
 
 @pytest.fixture
