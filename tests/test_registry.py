@@ -215,6 +215,7 @@ async def test_a_ground_that_arrives_late_is_kept_as_evidence_and_does_not_stand
     assert [drop(act, "id", "recorded_at") for act in (await searched(desk))["history"]] == [
         {
             "type": "reinstatement",
+            "line": None,
             "occurred_at": TUESDAY,
             "channel": "dakar",
             "reason": None,
@@ -225,6 +226,7 @@ async def test_a_ground_that_arrives_late_is_kept_as_evidence_and_does_not_stand
         },
         {
             "type": "opt_out",
+            "line": None,
             "occurred_at": MONDAY,
             "channel": "dakar",
             "reason": "refusal",

@@ -11,6 +11,7 @@ in; this room knows no rule about opt-outs.
 """
 
 from . import tables as tables
+from .access import TheStorage
 from .bad_file import BadFile
 from .columns import BadMapping, Columns, Field, map_columns
 from .dates import DateOrder, find_order, read_date
@@ -74,6 +75,7 @@ __all__ = [
     "Row",
     "Storage",
     "StoredFile",
+    "TheStorage",
     "TooManyJobs",
     "Upload",
     "UploadTooSlow",

@@ -3,7 +3,20 @@
 It alone may touch registry and contacts in one transaction. What it acknowledged is committed.
 """
 
-from .api import ROUTERS
+from . import api, imports_api
 from .erasures import complete_erasure, open_erasures
+from .import_job import import_handler
+from .import_voids import VOID, void_handler
+from .imports import IMPORT
 
-__all__ = ["ROUTERS", "complete_erasure", "open_erasures"]
+ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS)
+
+__all__ = [
+    "IMPORT",
+    "ROUTERS",
+    "VOID",
+    "complete_erasure",
+    "import_handler",
+    "open_erasures",
+    "void_handler",
+]

@@ -9,7 +9,6 @@ from app.identifiers import Identifier, mask
 from app.journal import EVERY_MEDIUM
 from app.parties import (
     Caller,
-    Directory,
     TheDirectory,
     UnknownBrand,
     UnknownChannel,
@@ -23,13 +22,12 @@ from app.platform.idempotency import REPLAYED, Once
 from app.platform.ids import new_id
 from app.platform.openapi import responses
 from app.platform.pages import Page, cut
-from app.platform.problems import FieldError
-from app.platform.refusals import InvalidRequest
 from app.platform.web import router
 from app.points import DefaultRegion, ThePointKeys, UnusableIdentifier, find_point, read_identifier
 from app.registry import Lifting, ObjectionIsNewer, WiderObjectionStands
 
 from . import models as wire
+from .channels import channel_of
 from .erasures import Erasure, find_erasure, request_erasure
 from .history import read_history
 from .opt_outs import (
@@ -86,7 +84,7 @@ async def record_opt_out(
         id=new_id(),
         recorded_at=at,
         occurred_at=occurred(body.occurred_at, at, pointer="/occurred_at"),
-        channel=await _channel(caller, body.channel, directory),
+        channel=await channel_of(caller, body.channel, directory),
         reason=body.reason,
         media=body.scope,
         brand=await wire.brand_number(directory, body.brand),
@@ -243,7 +241,7 @@ async def record_reinstatement(
         id=new_id(),
         brand=await wire.brand_number(directory, body.brand),
         media=body.media or EVERY_MEDIUM,
-        channel=await _channel(caller, body.channel, directory),
+        channel=await channel_of(caller, body.channel, directory),
         key=caller.key,
         # Never later than the recording: a fast clock must not lift what is said after it.
         occurred_at=min(occurred(body.occurred_at, at, pointer="/occurred_at"), at),
@@ -310,20 +308,6 @@ async def read_erasure(
         completed_at=erasure.completed_at,
         reference=erasure.reference,
     )
-
-
-async def _channel(caller: Caller, slug: str | None, directory: Directory) -> int:
-    """Find the channel that an act is recorded for."""
-    if slug is not None:
-        channel = await directory.channel(slug)
-        caller.speak_for(channel)
-        return channel
-    if caller.channel is None:
-        raise InvalidRequest(
-            "This key is bound to no channel, so the request must name one.",
-            errors=[FieldError("/channel", "is needed with a key that is bound to no channel")],
-        )
-    return caller.channel
 
 
 def _identifier(given: wire.IdentifierIn, region: str, pointer: str) -> Identifier:

@@ -71,10 +71,14 @@ class Lifting:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A ground as it stands; ``lifted`` are the media for which it stands no more."""
+    """A ground as it stands; ``lifted`` are the media for which it stands no more.
+
+    ``opt_out`` is the import where ``line`` tells from which line of its file it is.
+    """
 
     point: int
     opt_out: UUID
+    line: int | None
     brand: int
     media: Media
     lifted: Media
@@ -257,8 +261,8 @@ async def void_grounds(
 
 
 _GROUND = """
-SELECT point, opt_out, brand, media, lifted, reason, channel, occurred_at, voided_at, verified,
-       position
+SELECT point, opt_out, line, brand, media, lifted, reason, channel, occurred_at, voided_at,
+       verified, position
 FROM grounds
 """
 
@@ -281,7 +285,7 @@ async def grounds_laid_by(session: AsyncSession, opt_out: UUID) -> list[Ground]:
 
 
 async def opt_outs_about(session: AsyncSession, points: Collection[int]) -> list[UUID]:
-    """List the opt-outs that laid a ground on any of some contact points."""
+    """List the opt-outs and imports that laid a ground on any of some contact points."""
     rows = await session.execute(
         text("SELECT DISTINCT opt_out FROM grounds WHERE point = ANY(:points)"),
         {"points": list(points)},
@@ -325,6 +329,7 @@ def _ground(row: Row[Any]) -> Ground:
     return Ground(
         row.point,
         row.opt_out,
+        row.line,
         row.brand,
         Media(row.media),
         Media(row.lifted),
