@@ -20,8 +20,16 @@ from app.journal import (
     restart,
     unfollow,
 )
-from app.parties import RegisteredDatabase, delete_database, note, register_database
+from app.parties import (
+    Caller,
+    RegisteredDatabase,
+    delete_database,
+    find_database,
+    note,
+    register_database,
+)
 from app.platform.db import Database
+from app.platform.refusals import NotFound
 from app.platform.vault import Vault
 
 from .endpoints import (
@@ -69,6 +77,18 @@ class Standing:
         if self.follower.paused:
             return "paused"
         return "failing" if self.follower.failures else "active"
+
+
+async def find_for(session: AsyncSession, slug: str, caller: Caller) -> RegisteredDatabase:
+    """Find a database; for a key that is bound to one there is no other.
+
+    Raises:
+        NotFound: there is none, or not for this key.
+    """
+    database = await find_database(session, slug)
+    if caller.database not in (None, database.id):
+        raise NotFound(f"No database has the slug {slug!r}.")
+    return database
 
 
 async def add_database(
