@@ -28,6 +28,7 @@ from app.parties import (
     note,
     register_database,
 )
+from app.platform.alarms import drop_incidents
 from app.platform.db import Database
 from app.platform.refusals import NotFound
 from app.platform.vault import Vault
@@ -138,6 +139,7 @@ async def remove_database(session: AsyncSession, slug: str, *, actor: str, at: d
     """
     database = await delete_database(session, slug, actor=actor, at=at)
     await unfollow(session, database.id)
+    await drop_incidents(session, f"database:{slug}")
     await delete_endpoint(session, database.id)
 
 
