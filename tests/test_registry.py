@@ -286,7 +286,7 @@ async def test_voiding_takes_back_one_opt_out_and_leaves_the_others(
     assert again.json() == answer.json() | {"position": None}
     audit = (await desk.get("/v1/audit")).json()["items"]
     subjects = [act["subject"] for act in audit if act["action"] == "opt-out.voided"]
-    assert subjects == [f"opt-out:{mistake['id']}"] * 2
+    assert subjects == [f"opt-out:{mistake['id']}"], "a void sent twice is one act"
 
 
 async def test_voiding_the_oldest_of_equal_grounds_changes_since_and_tells_nobody(

@@ -10,10 +10,11 @@ from app.journal import EVERY_MEDIUM
 from app.parties import (
     Caller,
     TheDirectory,
+    ThePurpose,
+    TheReads,
     UnknownBrand,
     UnknownChannel,
     list_databases,
-    note,
     requires,
 )
 from app.platform.clock import now
@@ -111,8 +112,13 @@ async def list_recorded_opt_outs(
     caller: Reader,
     session: ReadSession,
     directory: TheDirectory,
+    reads: TheReads,
+    purpose: ThePurpose,
 ) -> Page[wire.OptOutOut]:
-    """List opt-outs, the latest first. A key bound to a channel sees what that one recorded."""
+    """List opt-outs, the latest first. A key bound to a channel sees what that one recorded.
+
+    The audit notes how many were read, many pages of a minute in one line.
+    """
     channel = caller.channel
     if query.channel is not None:
         channel = await directory.channel(query.channel)
@@ -129,6 +135,8 @@ async def list_recorded_opt_outs(
         session, wanted, before=None if after is None else after[0], limit=query.limit + 1
     )
     page, next_cursor = cut(rows, query.limit, lambda row: (row.id,))
+    subject = "opt-outs" if channel is None else f"channel:{await directory.channel_slug(channel)}"
+    await reads.note(caller, "opt-outs.listed", subject, rows=len(page), purpose=purpose, at=now())
     items = [await wire.OptOutOut.of(row, directory) for row in page]
     return Page(items=items, next_cursor=next_cursor)
 
@@ -180,7 +188,6 @@ async def void_opt_out(
     await once.replay(by=caller.key)
     at = now()
     opt_out = await find_opt_out(session, id, channel=caller.channel)
-    await note(session, caller.actor, "opt-out.voided", f"opt-out:{id}", at)
     voided = await void(session, opt_out.id, by=caller.actor, reason=body.reason, at=at)
     answer = wire.VoidOut(id=id, voided_at=voided.at, position=voided.position)
     return await once.remember(answer, status=200)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.functions import coalesce
 
 from app.journal import Media, Reason
+from app.parties import note
 from app.platform.problems import FieldError, Problem
 from app.platform.refusals import NotFound
 from app.points import lock_point_ids
@@ -206,7 +207,7 @@ async def void(
 ) -> Voided:
     """Void an opt-out that was a mistake; its record stays, its grounds no longer stand.
 
-    Voiding it again changes nothing.
+    Voiding it again changes nothing, and is not noted in the audit again.
     """
     laid = await grounds_laid_by(session, opt_out)
     # Contact points before the opt-out, as an erasure locks them.
@@ -222,6 +223,8 @@ async def void(
         .returning(OptOutRow.voided_at)
         .execution_options(synchronize_session=False)
     )
+    if first_at == at:
+        await note(session, by, "opt-out.voided", f"opt-out:{opt_out}", at)
     changed = await void_grounds(session, opt_out, points, reason=laid[0].reason, at=at)
     return Voided(first_at or at, max((state.position for state in changed), default=None))
 

@@ -7,7 +7,7 @@ for ever.
 
 from .access import Access
 from .api import ROUTERS
-from .audit import CLI, AuditEntry, list_audit, note
+from .audit import CLI, Acts, AuditEntry, list_audit, note
 from .brands import Brand, change_brand, create_brand, find_brand, list_brands
 from .caller import SCOPES, Caller, Forbidden, Scope, Unauthenticated
 from .channels import (
@@ -51,6 +51,7 @@ __all__ = [
     "ROUTERS",
     "SCOPES",
     "Access",
+    "Acts",
     "Allowance",
     "AlreadyExists",
     "AuditEntry",

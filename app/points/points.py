@@ -1,6 +1,6 @@
 """Finding contact points by digest, keeping them sealed, destroying what is sealed."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Self
@@ -178,26 +178,6 @@ async def open_points(
         point: OpenedPoint(point, _KINDS[kind], unseal(keys, kind, digest, sealed))
         for point, kind, digest, sealed in rows
     }
-
-
-async def erased_points(
-    session: AsyncSession, *, chunk: int = 5_000
-) -> AsyncIterator[list[OpenedPoint]]:
-    """List the contact points whose values were destroyed, a chunk at a time."""
-    after = 0
-    while True:
-        rows = await session.execute(
-            text("""
-                SELECT id, kind FROM contact_points WHERE sealed IS NULL AND id > :after
-                ORDER BY id LIMIT :chunk
-            """),
-            {"after": after, "chunk": chunk},
-        )
-        points = [OpenedPoint(row.id, Kind(row.kind), None) for row in rows]
-        if not points:
-            return
-        yield points
-        after = points[-1].id
 
 
 def unseal(keys: PointKeys, kind: int, digest: bytes, sealed: bytes | None) -> Identifier | None:

@@ -77,18 +77,6 @@ async def read_states(session: AsyncSession, points: Collection[int]) -> list[St
     return [read_state(row) for row in rows]
 
 
-async def page_states(session: AsyncSession, *, after: tuple[int, int], most: int) -> list[State]:
-    """Read what is suppressed at all, in the order of contact point and brand."""
-    rows = await session.execute(
-        text("""
-            SELECT * FROM suppressions
-            WHERE (point, brand) > (:point, :brand) ORDER BY point, brand LIMIT :most
-        """),
-        {"point": after[0], "brand": after[1], "most": most},
-    )
-    return [read_state(row) for row in rows]
-
-
 async def derive_states(
     session: AsyncSession, points: Collection[int]
 ) -> dict[tuple[int, int], tuple[Media, datetime | None]]:
