@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from app.journal import EVERY_MEDIUM, Kind, KindWord, Lane, MediaWords, ResultWord
+from app.journal import EVERY_MEDIUM, Kind, KindWord, Lane, LaneName, MediaWords, ResultWord
 from app.parties import Directory
 from app.platform.wire import Answer, Flag, Instant, Slug, Whole, WireModel, text
 
@@ -203,8 +203,8 @@ class AttemptOut(Answer):
 
     id: UUID
     at: Instant
-    lane: Literal["main"]
-    previous: int
+    lane: LaneName
+    previous: int | None = Field(description="Null on the express lane, which says no previous")
     to: int
     entries: int
     status: int | None
@@ -219,8 +219,8 @@ class AttemptOut(Answer):
         return cls(
             id=attempt.id,
             at=attempt.at,
-            lane="main",
-            previous=attempt.previous,
+            lane=attempt.lane,
+            previous=attempt.previous if attempt.lane == "main" else None,
             to=attempt.upto,
             entries=attempt.entries,
             status=attempt.status,
