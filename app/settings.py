@@ -1,5 +1,6 @@
 """Every setting of every process, read once from ``OPTOUT_*`` variables."""
 
+from base64 import b64decode
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
@@ -28,6 +29,21 @@ def _networks(value: object) -> object:
 
 def _zone(value: object) -> object:
     return ZoneInfo(value) if isinstance(value, str) else value
+
+
+def _signing(secret: SecretStr | None, given: ValidationInfo) -> SecretStr | None:
+    """Refuse an address without the secret that proves who speaks, or with one that cannot."""
+    if secret is None:
+        if given.data.get("operations_url") is not None:
+            raise ValueError("OPTOUT_OPERATIONS_URL needs a secret to sign with")
+        return None
+    try:
+        key = b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not secret.get_secret_value().startswith("whsec_") or len(key) not in range(24, 65):
+        raise ValueError("it must be 'whsec_' and 24 to 64 bytes in base64")
+    return secret
 
 
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
@@ -140,6 +156,19 @@ class Settings(BaseSettings):
     key_jobs: int = Field(20, ge=1, description="jobs of one key queued or running at once")
     job_lease_seconds: float = Field(
         15, gt=0, le=600, description="seconds after which a job of a process that died goes on"
+    )
+
+    # Operations
+    operations_url: str | None = Field(
+        None, description="address that alarms are sent to as signed webhooks; unset: to nobody"
+    )
+    operations_zone: Literal["public", "internal"] = Field(
+        "public", description="zone of OPTOUT_OPERATIONS_URL, as of a database's url"
+    )
+    operations_secret: Annotated[SecretStr | None, AfterValidator(_signing)] = Field(
+        None,
+        validate_default=True,
+        description="'whsec_' and 24 to 64 bytes in base64, by which alarms are signed",
     )
 
     # Logs
