@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Identifier
-from app.journal import Change, Lane, Reason, who_was_told
+from app.journal import Change, Lane, Reason, is_anyone_behind
 from app.platform.refusals import NotFound
 from app.points import PointKeys, destroy_values, lock_point_ids, lock_points
 from app.registry import (
@@ -123,9 +123,10 @@ async def complete_erasure(
 
 async def _all_told(session: AsyncSession, points: Collection[int]) -> bool:
     # The last entry of each, not the erasure's own: an opt-out that came since must be told too.
+    # And whoever begins again has heard the name once more when the value is destroyed half-way,
+    # and would never hear that it is to be erased.
     positions = [state.position for state in await read_states(session, points)]
-    told = await who_was_told(session, positions)
-    return all(one.acknowledged_at is not None for one in told)
+    return not await is_anyone_behind(session, positions)
 
 
 def _erasure(row: ErasureRow) -> Erasure:

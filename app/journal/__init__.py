@@ -37,10 +37,20 @@ from .followers import (
     rewind,
     unfollow,
 )
+from .lags import Lag, read_lags
 from .leases import LaneName, claim, is_held, release, renew
 from .progress import Step, acknowledge, advance, pass_over, put_off
-from .propagation import Report, Result, Told, count_concerned, report, who_was_told
+from .propagation import (
+    Report,
+    Result,
+    Told,
+    count_concerned,
+    is_anyone_behind,
+    report,
+    who_was_told,
+)
 from .pulse import Pulse, read_pulse
+from .silence import Period, Silence, find_period, measure_silence
 from .verification import Verification, verify
 from .wire import KindWord, MediaWords, MediumWord, ReasonWord, ResultWord
 from .words import ALL_MEDIA, EVERY_MEDIUM, Change, Kind, Lane, Media, Reason, Word
@@ -63,11 +73,13 @@ __all__ = [
     "JournalForked",
     "Kind",
     "KindWord",
+    "Lag",
     "Lane",
     "LaneName",
     "Media",
     "MediaWords",
     "MediumWord",
+    "Period",
     "Pulse",
     "Reason",
     "ReasonWord",
@@ -75,6 +87,7 @@ __all__ = [
     "Result",
     "ResultWord",
     "Scope",
+    "Silence",
     "Step",
     "Told",
     "Verification",
@@ -88,16 +101,20 @@ __all__ = [
     "claim_early",
     "count_concerned",
     "cursor_at",
+    "find_period",
     "follow",
     "interrupt",
+    "is_anyone_behind",
     "is_held",
     "look_ahead",
+    "measure_silence",
     "pass_over",
     "pause",
     "put_off",
     "put_off_early",
     "read_followers",
     "read_head",
+    "read_lags",
     "read_pulse",
     "read_window",
     "recorded_at",
