@@ -14,11 +14,21 @@ from .dispatch import Dispatcher
 from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes
 from .places import pass_over_strangers
+from .reports_api import database_reports, reports
 from .settling import forget_attempts
 from .snapshot_api import snapshot
 from .snapshots import Snapshots
 
-ROUTERS = (databases, journal, snapshot, digest, acknowledgements, outcomes)
+ROUTERS = (
+    databases,
+    journal,
+    snapshot,
+    digest,
+    acknowledgements,
+    outcomes,
+    reports,
+    database_reports,
+)
 
 __all__ = [
     "ROUTERS",
