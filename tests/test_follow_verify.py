@@ -18,6 +18,7 @@ from app.cli.follow.csv_file import CsvFile
 from app.cli.follow.ending import Ending
 from app.cli.follow.engines import Postgresql, Sqlite
 from app.cli.follow.follower import Follower
+from app.cli.follow.rows import checksum
 from app.cli.follow.store import Store
 from app.cli.follow.verifier import Verifier
 from app.identifiers import Identifier
@@ -201,6 +202,20 @@ async def test_verifying_costs_one_request_and_few_more_for_each_part_that_diffe
 
 
 @pytest.mark.usefixtures("crowd")
+async def test_a_row_that_pretends_to_be_newer_and_whole_hides_nobody(copy_of: Copies) -> None:
+    copy = await copy_of()
+    await copy.catch_up()
+    right = await copy.rows()
+    forged = ("phone", "plain", phone(4).value, "", "voice", 99, 2300)
+    await copy.run(
+        "UPDATE suppressions SET media = 'voice', version = 99, position = 2300,"  # noqa: S608 - numbers
+        f" checksum = '{checksum(*forged)}' WHERE {where(4)}"
+    )
+    assert await copy.verify() == {**CLEAN, "different": 1}
+    assert await copy.rows() == right
+
+
+@pytest.mark.usefixtures("crowd")
 async def test_where_too_much_differs_a_snapshot_mends_it(
     copy_of: Copies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,12 +308,14 @@ async def test_who_was_erased_stays_blocked_and_is_no_difference_for_those_who_n
     before = await old.rows()
     assert len(before) == 5
     assert await old.verify() == {**CLEAN, "held": 1}
+    assert old.asked[DIGEST] == 1
     assert await old.rows() == before
 
     new = await copy_of("new")
     await new.catch_up()
     assert len(await new.rows()) == 4
     assert await new.verify() == CLEAN
+    assert new.asked[DIGEST] == 1
     for copy in (old, new):
         await copy.run(f"DELETE FROM suppressions WHERE {where(2)}")  # noqa: S608 - numbers
         assert (await copy.verify())["missing"] == 1
