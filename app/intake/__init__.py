@@ -8,6 +8,7 @@ from .erasures import complete_erasure, open_erasures
 from .import_job import import_handler
 from .import_voids import VOID, void_handler
 from .imports import IMPORT
+from .renormalising import Renormalised, renormalise
 
 ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS)
 
@@ -15,8 +16,10 @@ __all__ = [
     "IMPORT",
     "ROUTERS",
     "VOID",
+    "Renormalised",
     "complete_erasure",
     "import_handler",
     "open_erasures",
+    "renormalise",
     "void_handler",
 ]

@@ -7,7 +7,9 @@ an answer takes.
 from . import tables as tables
 from .access import DefaultRegion, ThePointKeys
 from .bulk import Claimed, Prepared, claim_many, find_many, prepare_points, reseal
+from .merging import Read, find_merged, find_stale, merge_stale, read_again
 from .opening import open_registry
+from .phone_tables import Fence, PhoneTablesUnfit, is_behind, raise_fence, set_phone_tables
 from .points import (
     OpenedPoint,
     Point,
@@ -18,6 +20,7 @@ from .points import (
     lock_point_ids,
     lock_points,
     open_points,
+    require_tables,
     unseal,
 )
 from .reading import UnusableIdentifier, read_identifier
@@ -26,24 +29,35 @@ from .rotation import rekey_points
 __all__ = [
     "Claimed",
     "DefaultRegion",
+    "Fence",
     "OpenedPoint",
+    "PhoneTablesUnfit",
     "Point",
     "PointKeys",
     "Prepared",
+    "Read",
     "ThePointKeys",
     "UnusableIdentifier",
     "claim_many",
     "claim_points",
     "destroy_values",
     "find_many",
+    "find_merged",
     "find_point",
+    "find_stale",
+    "is_behind",
     "lock_point_ids",
     "lock_points",
+    "merge_stale",
     "open_points",
     "open_registry",
     "prepare_points",
+    "raise_fence",
+    "read_again",
     "read_identifier",
     "rekey_points",
+    "require_tables",
     "reseal",
+    "set_phone_tables",
     "unseal",
 ]

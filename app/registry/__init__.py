@@ -24,6 +24,7 @@ from .grounds import (
     void_grounds,
     weigh,
 )
+from .merging import merge_grounds
 from .suppressions import (
     Cause,
     State,
@@ -58,6 +59,7 @@ __all__ = [
     "lay_grounds",
     "lay_planned",
     "lift",
+    "merge_grounds",
     "next_grounds",
     "opt_outs_about",
     "plan",
