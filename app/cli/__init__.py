@@ -13,7 +13,7 @@ _HOMES = {
     "migrate": "operate",
     "keys": "operate",
     "verify": "operate",
-    "rekey": "operate",
+    "rekey": "rekey",
     "settings": "operate",
     "openapi": "operate",
     "opt-out": "client",

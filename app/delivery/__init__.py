@@ -11,6 +11,7 @@ from . import tables as tables
 from .api import databases
 from .digest_api import digest
 from .dispatch import Dispatcher
+from .endpoints import SEALED
 from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes
 from .places import pass_over_strangers
@@ -32,6 +33,7 @@ ROUTERS = (
 
 __all__ = [
     "ROUTERS",
+    "SEALED",
     "Dispatcher",
     "HeadWatch",
     "Snapshots",

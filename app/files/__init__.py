@@ -38,6 +38,7 @@ from .rows import Batch, Fault, Row
 from .running import Handler, JobRunner, Work
 from .source import open_file
 from .storage import (
+    SEALED,
     FileGone,
     FileWriter,
     Storage,
@@ -45,11 +46,13 @@ from .storage import (
     keep_file,
     read_file,
     release_file,
+    sealed_in,
 )
 from .uploads import Upload, UploadTooSlow, discard, receive_upload
 from .values import BadValue, clean, phone_text, plain_text
 
 __all__ = [
+    "SEALED",
     "BadFile",
     "BadMapping",
     "BadValue",
@@ -102,4 +105,5 @@ __all__ = [
     "receive_upload",
     "release_file",
     "require_room",
+    "sealed_in",
 ]

@@ -7,7 +7,7 @@ from . import api, imports_api
 from .erasures import complete_erasure, open_erasures
 from .import_job import import_handler
 from .import_voids import VOID, void_handler
-from .imports import IMPORT
+from .imports import IMPORT, SEALED
 from .renormalising import Renormalised, renormalise
 
 ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS)
@@ -15,6 +15,7 @@ ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS)
 __all__ = [
     "IMPORT",
     "ROUTERS",
+    "SEALED",
     "VOID",
     "Renormalised",
     "complete_erasure",

@@ -11,6 +11,7 @@ from .audit import CLI, Acts, AuditEntry, list_audit, note
 from .brands import Brand, change_brand, create_brand, find_brand, list_brands
 from .caller import SCOPES, Caller, Forbidden, Scope, Unauthenticated
 from .channels import (
+    SEALED,
     Channel,
     Inbound,
     NewChannel,
@@ -50,6 +51,7 @@ __all__ = [
     "CLI",
     "ROUTERS",
     "SCOPES",
+    "SEALED",
     "Access",
     "Acts",
     "Allowance",

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
 from .audit import note
@@ -169,3 +170,7 @@ def _channel(row: ChannelRow, party: str) -> Channel:
             row.inbound["dialect"], row.inbound["options"], row.inbound_secret is not None
         )
     return Channel(row.id, row.slug, row.name, row.kind, party, inbound, row.created_at)
+
+
+SEALED = (Sealed("channels", "inbound_secret", ("id",), lambda row: _context(row.slug), ("slug",)),)
+"""The columns of this room that are sealed."""

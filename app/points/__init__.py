@@ -24,9 +24,10 @@ from .points import (
     unseal,
 )
 from .reading import UnusableIdentifier, read_identifier
-from .rotation import rekey_points
+from .rotation import SEALED, rekey_points
 
 __all__ = [
+    "SEALED",
     "Claimed",
     "DefaultRegion",
     "Fence",
