@@ -14,6 +14,7 @@ _HOMES = {
     "keys": "operate",
     "verify": "operate",
     "rekey": "rekey",
+    "renormalise": "renormalise",
     "settings": "operate",
     "openapi": "operate",
     "opt-out": "client",

@@ -32,6 +32,7 @@ from app.settings import Settings
 
 from .metrics import metrics_served
 from .registry import export, with_embedded
+from .renormalise import renormalise_if_behind
 from .root import fail
 
 _WATCH_SECONDS = 1
@@ -74,6 +75,7 @@ def run(
     Raises:
         SchemaUnfit: the database at the URL is empty, or needs newer code.
         KeysUnfit: the keys are not those that the data was written with.
+        PhoneTablesUnfit: the data was written by newer phone tables.
     """
     logs.configure(settings)
     if embedded is not None:
@@ -107,6 +109,7 @@ def run(
 async def _prepare(settings: Settings, folder: Path | None) -> None:
     if settings.digest_keys is None or settings.sealing_keys is None:
         fail("OPTOUT_DIGEST_KEYS and OPTOUT_SEALING_KEYS must be set with OPTOUT_DATABASE_URL.")
+    await renormalise_if_behind(settings)
     async with open_registry(settings) as (database, _), database.transaction() as session:
         if folder is not None and not await list_keys(session, limit=1):
             new = NewKey("first admin", ["admin"])

@@ -13,6 +13,7 @@ from app.platform.problems import Problem
 from app.platform.resealing import StillNeeded
 from app.platform.schema import SchemaUnfit
 from app.platform.vault import KeysUnfit
+from app.points import PhoneTablesUnfit
 
 from .root import REFUSED, UNREACHABLE
 
@@ -24,6 +25,7 @@ _REFUSALS = (
     KeysMissing,
     SchemaUnfit,
     KeysUnfit,
+    PhoneTablesUnfit,
     StillNeeded,
     BadKeys,
     CommandError,
