@@ -19,6 +19,8 @@ _HOMES = {
     "openapi": "operate",
     "opt-out": "client",
     "check": "client",
+    "import": "importing",
+    "scrub": "scrubbing",
     "snapshot": "snapshot",
     "follow": "follow.command",
     "demo": "demo.command",
