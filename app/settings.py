@@ -54,7 +54,11 @@ class Settings(BaseSettings):
     """The whole configuration; a process reads it once and never changes it."""
 
     model_config = SettingsConfigDict(
-        env_prefix="OPTOUT_", frozen=True, extra="ignore", arbitrary_types_allowed=True
+        env_prefix="OPTOUT_",
+        frozen=True,
+        extra="ignore",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     # Where the data lives

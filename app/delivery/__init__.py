@@ -14,6 +14,7 @@ from .dispatch import Dispatcher
 from .endpoints import SEALED
 from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes
+from .operations import watch_for_operators
 from .places import pass_over_strangers
 from .reports_api import database_reports, reports
 from .settling import forget_attempts
@@ -39,4 +40,5 @@ __all__ = [
     "Snapshots",
     "forget_attempts",
     "pass_over_strangers",
+    "watch_for_operators",
 ]

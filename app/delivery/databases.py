@@ -28,11 +28,12 @@ from app.parties import (
     note,
     register_database,
 )
-from app.platform.alarms import drop_incidents
+from app.platform.alarms import Incident, drop_incidents
 from app.platform.db import Database
 from app.platform.refusals import NotFound
 from app.platform.vault import Vault
 
+from .alarms import subject_of, worst_of
 from .endpoints import (
     Endpoint,
     Secrets,
@@ -71,6 +72,7 @@ class Standing:
     follower: FollowerState
     lag_entries: int
     lag_seconds: float
+    alarm: Incident | None
 
     @property
     def state(self) -> State:
@@ -139,7 +141,7 @@ async def remove_database(session: AsyncSession, slug: str, *, actor: str, at: d
     """
     database = await delete_database(session, slug, actor=actor, at=at)
     await unfollow(session, database.id)
-    await drop_incidents(session, f"database:{slug}")
+    await drop_incidents(session, subject_of(slug))
     await delete_endpoint(session, database.id)
 
 
@@ -164,6 +166,7 @@ async def read_standings(
     head = await read_head(session)
     followers = await read_followers(session, ids)
     endpoints = await read_endpoints(session, vault, ids)
+    alarms = await worst_of(session, [database.slug for database in databases])
     waiting = await recorded_at(session, {one.scanned + 1 for one in followers.values()})
     standings = []
     for database in databases:
@@ -178,6 +181,7 @@ async def read_standings(
                 follower,
                 lag_entries=max(0, head.position - follower.scanned),
                 lag_seconds=max(0.0, (at - since).total_seconds()),
+                alarm=alarms.get(database.slug),
             )
         )
     return standings
