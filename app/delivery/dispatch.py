@@ -24,6 +24,7 @@ from .endpoints import Endpoint, read_endpoints
 from .exchange import Tools
 from .express import ExpressCourier
 from .holding import Growth, Holding
+from .presence import Presence
 from .settling import early_settler, main_settler
 
 PULSE_SECONDS = 0.05
@@ -62,13 +63,15 @@ class Dispatcher:
             asyncio.Semaphore(settings.delivery_slots),
         )
         self._growth = Growth()
-        self._main = Holding("main", self._growth, database)
-        self._express = Holding("express", self._growth, database)
+        self._presence = Presence(database)
+        self._main = Holding("main", self._growth, self._presence, database)
+        self._express = Holding("express", self._growth, self._presence, database)
         self._lanes = (self._main, self._express)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop, then let the requests under way end and give the leases back."""
         next_claim = 0.0
+        watch = asyncio.create_task(self._watch())
         try:
             while not stopping.is_set():
                 try:
@@ -76,9 +79,7 @@ class Dispatcher:
                     for lane in self._lanes:
                         await lane.give_back()
                     if longer or time.monotonic() >= next_claim:
-                        for lane in self._lanes:
-                            await lane.renew()
-                        await self._claim()
+                        await self._hold_and_claim()
                         next_claim = time.monotonic() + _CLAIM_SECONDS
                     await _sleep(PULSE_SECONDS, stopping)
                 except Unavailable as error:
@@ -86,8 +87,29 @@ class Dispatcher:
                     await _sleep(_PAUSE_SECONDS, stopping)
             await self._stop()
         finally:
+            watch.cancel()
             for lane in self._lanes:
-                lane.cancel()
+                lane.break_off()
+            self._presence.end()
+
+    async def _hold_and_claim(self) -> None:
+        """Keep what is held, free what the dead held, and take what is due."""
+        await self._presence.confirm()
+        for lane in self._lanes:
+            await lane.renew()
+        await self._presence.void_others()
+        await self._claim()
+
+    async def _watch(self) -> None:
+        """Break off in time where others may soon find our lock free, whatever else hangs."""
+        doubts = 0
+        while True:
+            await asyncio.sleep(_CLAIM_SECONDS)
+            # Twice, since a process that stood still looks before it has had time to ask.
+            doubts = 0 if self._presence.is_sure else doubts + 1
+            if doubts > 1:
+                for lane in self._lanes:
+                    lane.break_off()
 
     async def _feel_pulse(self) -> bool:
         """Learn how long the journal is, and which followers are ours no more."""
@@ -107,6 +129,7 @@ class Dispatcher:
                 lease=self._lease,
                 due_by=self._growth.position,
                 busy=self._main.busy,
+                worker=self._presence.number,
             )
             early = await claim_early(
                 session,
@@ -114,6 +137,7 @@ class Dispatcher:
                 lease=self._lease,
                 live=self._growth.live,
                 busy=self._express.busy,
+                worker=self._presence.number,
             )
             ids = {one.id for one in claimed} | {one.id for one in early}
             endpoints = await read_endpoints(session, self._keys.vault, ids)

@@ -15,6 +15,8 @@ import structlog
 from app.journal import LaneName, release, renew
 from app.platform.db import Database, Unavailable
 
+from .presence import Presence
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,10 +50,13 @@ class Growth:
 class Holding:
     """The followers that one worker holds on one lane."""
 
-    def __init__(self, lane: LaneName, growth: Growth, database: Database) -> None:
+    def __init__(
+        self, lane: LaneName, growth: Growth, presence: Presence, database: Database
+    ) -> None:
         """Hold nothing yet."""
         self._lane = lane
         self._growth = growth
+        self._presence = presence
         self._database = database
         self._lease = timedelta(seconds=database.settings.delivery_lease_seconds)
         self._held: dict[int, int] = {}
@@ -77,7 +82,8 @@ class Holding:
     def holds(self, follower: int, fence: int, seconds: float) -> bool:
         """Tell whether a follower is ours under this fence, for so many seconds more."""
         return (
-            self._held.get(follower) == fence
+            self._presence.is_sure
+            and self._held.get(follower) == fence
             and self._held_until[follower] > time.monotonic() + seconds
         )
 
@@ -140,8 +146,8 @@ class Holding:
         if self._couriers:
             await asyncio.wait(list(self._couriers.values()), timeout=seconds)
 
-    def cancel(self) -> None:
-        """Break off what is under way."""
+    def break_off(self) -> None:
+        """Break off what is under way: somebody else may send soon."""
         for courier in self._couriers.values():
             courier.cancel()
 
@@ -151,6 +157,9 @@ class Holding:
         """See a courier through to its end, whatever that is."""
         try:
             await courier
+        except asyncio.CancelledError:
+            self._owed[follower] = fence
+            raise
         except LeaseLost:
             log.debug("a lease was lost", database=follower, lane=self._lane)
         except Unavailable as error:

@@ -38,7 +38,16 @@ from .followers import (
     unfollow,
 )
 from .lags import Lag, read_lags
-from .leases import LaneName, claim, is_held, release, renew
+from .leases import (
+    LaneName,
+    absent_workers,
+    claim,
+    is_held,
+    release,
+    renew,
+    take_presence,
+    void_leases,
+)
 from .progress import Step, acknowledge, advance, pass_over, put_off
 from .propagation import (
     Report,
@@ -93,6 +102,7 @@ __all__ = [
     "Verification",
     "Window",
     "Word",
+    "absent_workers",
     "acknowledge",
     "advance",
     "advance_early",
@@ -125,7 +135,9 @@ __all__ = [
     "restart",
     "resume",
     "rewind",
+    "take_presence",
     "unfollow",
     "verify",
+    "void_leases",
     "who_was_told",
 ]

@@ -3,17 +3,21 @@
 A lane of a follower is held by one worker at a time, under a fence that each claim raises and that
 whoever changes the follower from outside raises too. The main lane's lease stands in the
 follower's own row, the express lane's in a row of its own, so that one request may be under way
-on either.
+on either. A worker that holds leases holds an advisory lock too, which PostgreSQL frees when the
+worker is gone.
 """
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .followers import FollowerState, state_of
+
+if TYPE_CHECKING:
+    from app.platform.db import RawConnection
 
 LaneName = Literal["main", "express"]
 """A way by which a follower is told; entries have lanes of their own, live and bulk."""
@@ -105,3 +109,50 @@ async def is_held(session: AsyncSession, follower: int) -> bool:
         {"id": follower},
     )
     return bool(held)
+
+
+_PRESENT = 20_261_122
+"""The class of the advisory locks by which workers say that they live; their number is the key."""
+
+
+async def take_presence(connection: "RawConnection", worker: int, *, already: bool) -> bool:
+    """Take, on a connection of its own, the lock that says that a worker lives.
+
+    ``already``: it was taken on this connection, which is only asked whether it still answers.
+
+    Returns:
+        Whether it is taken on this connection.
+    """
+    if already:
+        return bool(await connection.fetchval("SELECT true"))
+    return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", _PRESENT, worker))
+
+
+_ABSENT = text("""
+SELECT w.worker FROM (
+    SELECT worker FROM followers WHERE lease_until > now()
+    UNION SELECT worker FROM express_lanes WHERE lease_until > now()
+) w WHERE w.worker IS NOT NULL AND NOT EXISTS (
+    SELECT FROM pg_locks l
+    WHERE l.locktype = 'advisory' AND l.classid = :present AND l.objsubid = 2 AND l.granted
+      AND l.objid = CAST(CAST(w.worker AS int8) AS oid)
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+""")
+
+
+async def absent_workers(session: AsyncSession) -> frozenset[int]:
+    """List the workers that hold leases, and whose lock is free."""
+    rows = await session.execute(_ABSENT, {"present": _PRESENT})
+    return frozenset(rows.scalars())
+
+
+_VOID = _on_each_lane("""
+    UPDATE {rows} SET lease_until = NULL, holder = NULL WHERE worker = ANY(:workers)
+""")
+
+
+async def void_leases(session: AsyncSession, workers: Collection[int]) -> None:
+    """Take from workers that are gone whatever they held; their fences are raised by the next."""
+    for statement in _VOID.values():
+        await session.execute(statement, {"workers": list(workers)})
