@@ -201,3 +201,18 @@ class Outcome(Base):
     contacts_cancelled: Mapped[int | None] = mapped_column(Integer)
     applied_at: Mapped[datetime | None] = mapped_column(_Instant)
     told_at: Mapped[datetime] = mapped_column(_Instant)
+
+
+class Recalled(Base):
+    """How many contacts a follower took out of its queues when entries were recalled.
+
+    One row for each list that was taken, at the position of its last entry. Apart from outcomes,
+    which say what became of the entries themselves and may be said again.
+    """
+
+    __tablename__ = "recalled"
+
+    follower: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    contacts_cancelled: Mapped[int] = mapped_column(Integer)
+    told_at: Mapped[datetime] = mapped_column(_Instant)
