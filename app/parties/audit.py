@@ -81,7 +81,7 @@ async def list_audit(
                 SELECT a.* FROM audit a {where} ORDER BY a.at DESC, a.id DESC LIMIT :limit
             ) page
             LEFT JOIN keys k ON k.id = CASE
-                WHEN page.actor ~ '^key:[0-9a-f-]{36}$' THEN CAST(substr(page.actor, 5) AS uuid)
+                WHEN page.actor ~ '^key:[0-9a-f-]{{36}}$' THEN CAST(substr(page.actor, 5) AS uuid)
             END
             ORDER BY page.at DESC, page.id DESC
         """),  # noqa: S608 - of parts that stand here
