@@ -73,6 +73,13 @@ def test_rows_know_their_number_and_line_across_newlines_in_quotes() -> None:
         ("sep=;\nphone;name\n1;a,b\n", ("phone", "name"), [["1", "a,b"]]),
         ("phone\n3,36123E+10\n3,36124E+10\n", ("phone",), [["3,36123E+10"], ["3,36124E+10"]]),
         ("a\rb\r", ("a",), [["b"]]),
+        (
+            "Téléphone;2024;2024-01-31\n1;2;3\n",
+            ("Téléphone", "2024", "2024-01-31"),
+            [["1", "2", "3"]],
+        ),
+        ("0639980001;mobile\n", None, [["0639980001", "mobile"]]),
+        ("12;13\n14;15\n", None, [["12", "13"], ["14", "15"]]),
     ],
 )
 def test_a_first_row_is_a_header_unless_a_contact_point_or_a_number_stands_in_it(

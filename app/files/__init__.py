@@ -33,7 +33,7 @@ from .jobs import (
 from .layout import Layout
 from .limits import Limits
 from .reading import read_batches, read_layout, read_rows, read_sample
-from .results import Result
+from .results import Result, guard
 from .rows import Batch, Fault, Row
 from .running import Handler, JobRunner, Work
 from .source import open_file
@@ -89,6 +89,7 @@ __all__ = [
     "discard",
     "find_job",
     "find_order",
+    "guard",
     "guess_columns",
     "keep_file",
     "list_jobs",

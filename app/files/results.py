@@ -14,6 +14,12 @@ _NUMBER = r"[0-9(][0-9 .,()\-/\u00a0\u202f]*(?:[eE][+\-]?[0-9]+)?"
 """What may stand behind a plus or a minus: the rest of a number, or of a phone number."""
 
 _ENDS = "\r\n"
+_FORMULA = re.compile(rf"[=@\t\r]|[+\-](?!{_NUMBER}\Z)")
+
+
+def guard(cell: str) -> str:
+    """Write a cell for a file that people open: an apostrophe before what is like a formula."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 class Result:

@@ -9,7 +9,7 @@ from typing import Literal
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.files import BadFile, Layout, Limits, Result, read_batches, read_layout
+from app.files import BadFile, Layout, Limits, Result, guard, read_batches, read_layout
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
 QUOTING: list[Literal[0, 1]] = [csv.QUOTE_MINIMAL, csv.QUOTE_ALL]
@@ -101,6 +101,11 @@ def _in_files_for_people(cell: str) -> str:
         cell[:1] in {"+", "-"} and not _NUMBER.fullmatch(cell)
     )
     return f"'{cell}" if is_formula else cell
+
+
+@given(cells)
+def test_a_cell_alone_is_guarded_in_the_same_way(cell: str) -> None:
+    assert guard(cell) == _in_files_for_people(cell)
 
 
 @given(tables, st.sampled_from(",;\t|"), st.sampled_from(QUOTING))
