@@ -69,6 +69,10 @@ def test_a_name_is_not_believed_against_what_stands_in_its_column() -> None:
     assert guess_columns(header, rows) == {PHONE: (2,)}
 
 
+def test_bad_values_alone_do_not_speak_against_the_only_column_there_is() -> None:
+    assert guess_columns(["Nom", "Tél"], [["Zoé", "none"]]) == {PHONE: (1,)}
+
+
 @pytest.mark.parametrize(
     ("rows", "columns"),
     [
