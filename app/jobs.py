@@ -15,6 +15,7 @@ import uvloop
 
 from app.checks import Digester, LookUps, Tools, scrubber
 from app.files import Handler, JobRunner, Storage
+from app.intake import IMPORT, VOID, import_handler, void_handler
 from app.platform import logs
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
@@ -62,7 +63,12 @@ async def work(settings: Settings, stopping: asyncio.Event, *, workers: int = WO
         digester = Digester(keys.digests, workers=workers)
         tools = Tools(database, storage, look_ups, digester, keys.digests.numbers)
         try:
-            await _work(database, storage, {"scrub": scrubber(tools)}, stopping)
+            handlers = {
+                "scrub": scrubber(tools),
+                IMPORT: import_handler(storage, keys),
+                VOID: void_handler(),
+            }
+            await _work(database, storage, handlers, stopping)
         finally:
             digester.stop()
             await look_ups.stop()

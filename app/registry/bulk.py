@@ -113,7 +113,7 @@ async def plan(
     old = [n for n, row in enumerate(rows) if row.point.id in known]
     for found in await _look_up(session, source, [rows[n] for n in old]):
         row = old[found.n - 1]
-        lifted[row] = found.lifted & rows[row].media
+        lifted[row] = found.lifted & int(rows[row].media)
         if found.opt_out is not None:
             same = found.opt_out in source.same
             laid[rows[row].ground].append(_Laid(found.occurred_at, found.stands, same))
