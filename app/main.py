@@ -36,7 +36,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.storage = Storage.of(database, keys.vault)
         app.state.directory = directory = Directory(database)
         app.state.access = access
-        app.state.desk = checks.Desk(look_ups, access.quotas, keys, directory, app.state.settings)
+        app.state.desk = checks.Desk(
+            look_ups, access.quotas, keys, directory, app.state.settings, access.reads
+        )
         app.state.head_watch = delivery.HeadWatch(database)
         app.state.streams = streams = console.Streams()
         app.state.snapshots = delivery.Snapshots(database, keys, directory)

@@ -1,5 +1,6 @@
 """Every setting of every process, read once from ``OPTOUT_*`` variables."""
 
+from base64 import b64decode
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
@@ -30,6 +31,21 @@ def _zone(value: object) -> object:
     return ZoneInfo(value) if isinstance(value, str) else value
 
 
+def _signing(secret: SecretStr | None, given: ValidationInfo) -> SecretStr | None:
+    """Refuse an address without the secret that proves who speaks, or with one that cannot."""
+    if secret is None:
+        if given.data.get("operations_url") is not None:
+            raise ValueError("OPTOUT_OPERATIONS_URL needs a secret to sign with")
+        return None
+    try:
+        key = b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not secret.get_secret_value().startswith("whsec_") or len(key) not in range(24, 65):
+        raise ValueError("it must be 'whsec_' and 24 to 64 bytes in base64")
+    return secret
+
+
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_comma_separated)]
 
@@ -38,7 +54,11 @@ class Settings(BaseSettings):
     """The whole configuration; a process reads it once and never changes it."""
 
     model_config = SettingsConfigDict(
-        env_prefix="OPTOUT_", frozen=True, extra="ignore", arbitrary_types_allowed=True
+        env_prefix="OPTOUT_",
+        frozen=True,
+        extra="ignore",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     # Where the data lives
@@ -82,7 +102,10 @@ class Settings(BaseSettings):
         "127.0.0.1:9464", description="host:port of the metrics; empty: none"
     )
 
-    # The people who sign in
+    # The people who object by themselves, and those who sign in
+    link_days: int = Field(
+        1_095, ge=1, le=3_650, description="days for which a preference link counts"
+    )
     require_second_factor: bool = Field(
         default=True,
         description="whether officers and administrators must use an authenticator app",
@@ -148,6 +171,19 @@ class Settings(BaseSettings):
         15, gt=0, le=600, description="seconds after which a job of a process that died goes on"
     )
 
+    # Operations
+    operations_url: str | None = Field(
+        None, description="address that alarms are sent to as signed webhooks; unset: to nobody"
+    )
+    operations_zone: Literal["public", "internal"] = Field(
+        "public", description="zone of OPTOUT_OPERATIONS_URL, as of a database's url"
+    )
+    operations_secret: Annotated[SecretStr | None, AfterValidator(_signing)] = Field(
+        None,
+        validate_default=True,
+        description="'whsec_' and 24 to 64 bytes in base64, by which alarms are signed",
+    )
+
     # Logs
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="'auto': console on a terminal, JSON lines elsewhere"
@@ -159,6 +195,11 @@ class Settings(BaseSettings):
     # The command line as a client of a running registry
     url: str = Field("http://127.0.0.1:8000", description="registry that client commands talk to")
     key: SecretStr | None = Field(None, description="key that client commands present")
+
+    @property
+    def scrub_kept(self) -> timedelta:
+        """How long a scrub is kept after its download."""
+        return timedelta(seconds=self.scrub_kept_seconds)
 
     @property
     def erasure_delay(self) -> timedelta:

@@ -1,7 +1,7 @@
 """The worker process: does what is due, and sleeps until the journal moves.
 
-It tells the databases, completes erasures, and forgets what is kept for a time only. Any number of
-workers may run.
+It tells the databases and the operators, completes erasures, and forgets what is kept for a time
+only. Any number of workers may run.
 """
 
 import asyncio
@@ -13,10 +13,11 @@ from datetime import timedelta
 import structlog
 import uvloop
 
-from app.delivery import Dispatcher, forget_attempts, pass_over_strangers
+from app.delivery import Dispatcher, forget_attempts, pass_over_strangers, watch_for_operators
 from app.intake import complete_erasure, open_erasures
 from app.parties import Directory
 from app.platform import logs
+from app.platform.alarms import forget_alarms
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
 from app.platform.idempotency import forget_old
@@ -54,7 +55,8 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
     """Do what is due until told to stop.
 
     Raises:
-        ValueError: the database or the keys are not set, or a lease would not outlast a request.
+        ValueError: the database or the keys are not set, or a lease would not outlast a request,
+            or the operations address may not be sent to.
         SchemaUnfit: the schema cannot serve this code.
         KeysUnfit: the keys are not those that the data was written with.
     """
@@ -64,6 +66,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         tasks.create_task(_complete_erasures(database, stopping))
         tasks.create_task(_forget(database, stopping))
         tasks.create_task(_move_places(database, stopping))
+        tasks.create_task(watch_for_operators(database, stopping))
 
 
 async def _complete_erasures(database: Database, stopping: asyncio.Event) -> None:
@@ -94,7 +97,7 @@ async def _move_places(database: Database, stopping: asyncio.Event) -> None:
 
 
 async def _forget(database: Database, stopping: asyncio.Event) -> None:
-    """Delete delivery attempts and first answers that are past their time, chunk by chunk."""
+    """Delete attempts, alarms and first answers that are past their time, chunk by chunk."""
     kept = timedelta(days=database.settings.attempts_days)
     while not stopping.is_set():
         try:
@@ -102,6 +105,7 @@ async def _forget(database: Database, stopping: asyncio.Event) -> None:
             while gone and not stopping.is_set():
                 async with database.transaction() as session:
                     gone = await forget_attempts(session, before=now() - kept)
+                    gone += await forget_alarms(session, before=now() - kept)
                     gone += await forget_old(session, at=now())
         except Unavailable as error:
             log.warning("forgetting waits for the database", reason=error.detail)

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from app.cli import client, snapshot  # noqa: F401 - they hang their commands on the app
+from app.cli import (  # noqa: F401 - they hang their commands on the app
+    client,
+    importing,
+    scrubbing,
+    snapshot,
+)
 from app.cli.root import app
 from tests.peers import Talk, peer
 from tests.servers import OPTOUT, START_SECONDS, environment

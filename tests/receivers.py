@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from app.settings import Settings
 from app.worker import work
 from tests.peers import OK, peer, read_request
 
-PATIENCE = 15
+PATIENCE = 40
 """Seconds after which a test no longer waits for what should have come at once."""
 
 
@@ -65,8 +66,13 @@ class Told:
         return dict(self.document["data"])
 
     @property
+    def lane(self) -> str:
+        """The lane that brought it."""
+        return str(self.data.get("lane", "main"))
+
+    @property
     def span(self) -> tuple[int, int]:
-        """From where to where the batch goes."""
+        """From where to where the batch of a main lane goes."""
         return self.data["previous"], self.data["to"]
 
     @property
@@ -81,27 +87,41 @@ Says = bytes | Callable[[Told], Awaitable[bytes]]
 
 @dataclass
 class Receiver:
-    """A server that keeps what it is told and answers as a test says, then ``otherwise``."""
+    """A server that keeps what it is told and answers as a test says, then ``otherwise``.
+
+    ``under_way`` and ``most_under_way`` count requests on one lane.
+    """
 
     answers: list[Says]
     otherwise: Says
     url: str = ""
     told: list[Told] = field(default_factory=list)
-    under_way: int = 0
+    under_way: Counter[str] = field(default_factory=Counter)
     most_under_way: int = 0
+
+    @property
+    def main(self) -> list[Told]:
+        """What came on the main lane."""
+        return [one for one in self.told if one.lane == "main"]
+
+    @property
+    def early(self) -> list[Told]:
+        """What came on the express lane."""
+        return [one for one in self.told if one.lane == "express"]
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         while request := await read_request(reader):
             told = Told.of(request)
             self.told.append(told)
-            self.under_way += 1
-            self.most_under_way = max(self.most_under_way, self.under_way)
+            lane = told.lane
+            self.under_way[lane] += 1
+            self.most_under_way = max(self.most_under_way, self.under_way[lane])
             try:
                 says = self.answers.pop(0) if self.answers else self.otherwise
                 answer = says if isinstance(says, bytes) else await says(told)
             finally:
-                self.under_way -= 1
+                self.under_way[lane] -= 1
             if not answer:
                 writer.transport.abort()
                 return
@@ -114,9 +134,14 @@ class Receiver:
         return self.told
 
     async def heard_to(self, position: int) -> list[Told]:
-        """Wait until a batch reached a position: all of them."""
-        await until(lambda: bool(self.told) and self.told[-1].span[1] >= position)
+        """Wait until a batch of the main lane reached a position: all that came."""
+        await until(lambda: bool(self.main) and self.main[-1].span[1] >= position)
         return self.told
+
+    async def heard_early(self, requests: int) -> list[Told]:
+        """Wait until so many requests have come on the express lane: those."""
+        await until(lambda: len(self.early) >= requests)
+        return self.early
 
 
 @asynccontextmanager
@@ -228,13 +253,13 @@ async def attempts(admin: httpx.AsyncClient, slug: str = "crm") -> list[dict[str
 
 
 def spans(told: list[Told]) -> list[tuple[int, int]]:
-    """Tell from where to where each batch went."""
-    return [one.span for one in told]
+    """Tell from where to where each batch of the main lane went."""
+    return [one.span for one in told if one.lane == "main"]
 
 
 def without_gap(told: list[Told]) -> bool:
-    """Tell whether each batch begins where one before it ended, and none goes back."""
-    return all(later.span[0] in earlier.span for earlier, later in pairwise(told))
+    """Tell whether each batch of the main lane begins where one before it ended, or again."""
+    return all(later[0] in earlier for earlier, later in pairwise(spans(told)))
 
 
 async def never(happens: Callable[[], bool], *, seconds: float) -> None:

@@ -80,7 +80,7 @@ async def test_after_the_answer_of_pause_nothing_is_sent_and_nothing_is_lost(
             if moment == "while there is nothing to send":
                 await acknowledged(admin, 1)
             paused = await admin.post("/v1/databases/crm/pause")
-            assert crm.under_way == 0
+            assert crm.under_way.total() == 0
             assert (paused.status_code, paused.json()["state"]) == (200, "paused")
             await registry.object(phone(2))
             await never(partial(more_than, 1, crm), seconds=0.8)

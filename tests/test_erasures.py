@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.journal import EVERY_MEDIUM, Kind, Scope, acknowledge
+from app.journal import EVERY_MEDIUM, Kind, Scope, acknowledge, follow, restart, rewind
 from app.platform.clock import now
 from app.platform.db import Database
 from tests.acts import Registry, phone
@@ -29,6 +29,7 @@ from tests.desk import (
     register,
     reinstated,
 )
+from tests.test_keys import with_database
 
 
 @pytest.fixture
@@ -92,6 +93,46 @@ async def test_an_erasure_waits_for_nobody_longer_than_its_days(
     assert (await desk.get(f"/v1/erasures/{erasure}")).json()["completed_at"] is None
     assert await Registry(database).destroy(erasure, waiting=timedelta(0))
     assert await decided(desk) == "block"
+
+
+@pytest.mark.parametrize("again", ["restart", "replay", "register"])
+async def test_an_erasure_waits_for_whoever_begins_again_after_acknowledging_it(
+    desk: httpx.AsyncClient, database: Database, again: str
+) -> None:
+    scope = Scope(frozenset(Kind), EVERY_MEDIUM, None)
+    await followed_by(database, scope)
+    await objected(desk)
+    erasure = (await post(desk, "/v1/erasures", {"identifiers": [PHONE]})).json()["id"]
+    async with database.transaction() as session:
+        await acknowledge(session, 1, 2, now())
+        if again == "restart":
+            await restart(session, 1, scope, pushed=True)
+        elif again == "replay":
+            await rewind(session, 1, to=0)
+        else:
+            await with_database(database, "crm-2")
+            await follow(session, 2, scope, after=0, pushed=True)
+    registry = Registry(database)
+    month = timedelta(days=30)
+    follower = 2 if again == "register" else 1
+    assert not await registry.destroy(erasure, waiting=month), "it hears the name again"
+    async with database.transaction() as session:
+        await acknowledge(session, follower, 1, now())
+    assert not await registry.destroy(erasure, waiting=month), "but not yet that it is erased"
+    async with database.transaction() as session:
+        await acknowledge(session, follower, 2, now())
+    assert await registry.destroy(erasure, waiting=month)
+
+
+async def test_an_erasure_waits_for_nobody_who_begins_after_it(
+    desk: httpx.AsyncClient, database: Database
+) -> None:
+    await objected(desk)
+    erasure = (await post(desk, "/v1/erasures", {"identifiers": [PHONE]})).json()["id"]
+    await with_database(database, "crm-1")
+    async with database.transaction() as session:
+        await follow(session, 1, Scope(frozenset(Kind), EVERY_MEDIUM, None), after=2, pushed=True)
+    assert await Registry(database).destroy(erasure, waiting=timedelta(days=30))
 
 
 async def test_who_was_ever_told_is_told_to_erase_even_where_nothing_stands_any_more(

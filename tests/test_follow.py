@@ -324,13 +324,15 @@ def test_verifying_names_what_was_lost_and_mends_it(
         "different": 0,
         "unlisted": 0,
         "held": clean["held"],
+        "snapshots": 0,
         "suppressed": len(list_.lines()),
     }
     list_.run(f"DELETE FROM suppressions WHERE value = '{people[0]}'")  # noqa: S608 - a number
     list_.run(f"UPDATE suppressions SET media = '' WHERE value = '{people[1]}'")  # noqa: S608 - a number
     list_.run(f"UPDATE suppressions SET media = 'sms' WHERE value = '{people[2]}'")  # noqa: S608 - a number
     list_.run(
-        "INSERT INTO suppressions VALUES"
+        "INSERT INTO suppressions"
+        " (kind, format, value, brand, media, version, position, since, erased) VALUES"
         " ('phone', 'plain', 'nobody', '', 'voice', 1, 1, '2026-01-01T00:00:00Z', false)"
     )
     house.opt_out(phone())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.follow.csv_file import CsvFile
+from app.cli.follow.digests import Part, Sum, sum_of
 from app.cli.follow.engines import Sqlite, StoreFailed
 from app.cli.follow.rows import Page, Row
 from app.cli.follow.store import Overtaken, Progress, Store
@@ -25,7 +26,7 @@ def row(version: int, media: str, value: str = "+33639980001", *, erased: bool =
 
 def page(*rows: Row, cursor: str = "next", untold: tuple[int, ...] = ()) -> Page:
     """Write a page of the feed."""
-    return Page(rows, untold, cursor, has_more=False)
+    return Page(rows, untold, cursor, has_more=False, head=0)
 
 
 @pytest.fixture
@@ -153,6 +154,75 @@ def test_an_erased_person_stays_known_as_such_through_later_changes(store: Store
     store.apply(standing(store), page(row(2, "sms", erased=True), row(3, EVERYTHING)))
     heal(store, erased=1)
     assert {value for value, *_ in listed(store)} == {"+33639980001"}
+
+
+def part(first: int, last: int, *states: Row) -> Part:
+    """Say that the registry lists these states in a range, and erased nobody."""
+    told = sum((sum_of(each.position, each.version) for each in states), Sum())
+    return Part(first, last, told, Sum())
+
+
+def test_rows_are_summed_up_by_the_part_in_which_they_lie_if_they_block(store: Store) -> None:
+    rows = [row(number, "sms", f"+3363998000{number}") for number in range(1, 6)]
+    begin(store, *rows)
+    store.apply(standing(store), page(replace(rows[1], version=9, media="")))
+    parts = [part(1, 11), part(12, 14), part(15, 15), part(16, 99)]
+    sums = [part(1, 1, *rows[:1]), part(1, 1, *rows[2:4]), part(1, 1, rows[4]), part(1, 1)]
+    assert store.sums(parts) == [each.told for each in sums]
+
+
+def test_what_the_registry_does_not_say_blocks_until_all_the_rest_agrees(store: Store) -> None:
+    mine, strange = row(1, "sms"), row(2, "voice", "+33639980002")
+    begin(store, mine, strange)
+    fine = [part(position, position) for position in range(10, 14)]
+    fine[1] = part(11, 11, mine)
+    found = store.mend(standing(store), fine, [mine])
+    assert (found.missing, found.different, found.aside) == (0, 0, 1)
+    assert listed(store) == {(mine.value, "sms", 1), (strange.value, "voice", 0)}
+    # Whatever comes about them counts from then on.
+    came = row(1, EVERYTHING, strange.value)
+    assert store.apply(standing(store), page(came)) == {11: "applied"}
+    assert store.settle(standing(store), lacking=0) == (0, 0)
+    assert listed(store) == {(mine.value, "sms", 1), (strange.value, EVERYTHING, 1)}
+
+    store.mend(standing(store), [part(11, 11, mine)], [mine])
+    assert store.settle(standing(store), lacking=0) == (1, 0)
+    assert listed(store) == {(mine.value, "sms", 1)}
+
+
+def test_an_entry_that_is_no_present_state_is_not_kept(store: Store) -> None:
+    begin(store)
+    past, present = row(1, "sms"), row(2, "sms", "+33639980002")
+    fine = [part(11, 11), part(12, 12, present)]
+    found = store.mend(standing(store), fine, [past, present])
+    assert (found.missing, found.different, found.aside) == (1, 0, 0)
+    assert listed(store) == {(present.value, "sms", 2)}
+
+
+def test_a_list_that_moved_meanwhile_is_not_mended(store: Store) -> None:
+    begin(store, row(1, "sms"))
+    before = standing(store)
+    store.apply(before, page(cursor="second"))
+    for mend in (
+        lambda: store.mend(before, [part(11, 11)], []),
+        lambda: store.set_aside(before, beyond=0),
+        lambda: store.settle(before, lacking=0),
+    ):
+        with pytest.raises(Overtaken):
+            mend()
+    assert listed(store) == {("+33639980001", "sms", 1)}
+
+
+def test_rows_behind_the_journal_are_set_aside_and_so_are_altered_ones(
+    store: Store, tmp_path: Path
+) -> None:
+    begin(store, row(1, "sms"), row(2, "sms", "+33639980002"), row(3, "sms", "+33639980003"))
+    assert store.set_aside(standing(store), beyond=13) == 0
+    with closing(sqlite3.connect(tmp_path / "list")) as other, other:
+        other.execute("UPDATE suppressions SET brand = 'other' WHERE version = 1")
+    assert store.set_aside(standing(store), beyond=12) == 2
+    assert {version for *_, version in listed(store)} == {0, 2}
+    assert store.set_aside(standing(store), beyond=12) == 0
 
 
 def test_since_is_the_earliest_that_was_told(store: Store) -> None:

@@ -26,6 +26,12 @@ PUBLIC = {
     "/sign-in",
     "/invited/{ticket}",
     "/static/{mark}/{name}",
+    "/p/{token}",
+    "/p/{token}/saved",
+    "/p/{token}/saved/{id}",
+    "/p/{token}/told/{id}",
+    "/u/{token}",
+    "/objection",
 }
 """What anybody may ask without a key: the list of the contract, and no more."""
 

@@ -296,6 +296,7 @@ async def test_a_search_tells_state_and_history_and_nothing_of_whom_it_never_hea
             {
                 "type": "opt_out",
                 "id": receipt["id"],
+                "line": None,
                 "occurred_at": MONDAY,
                 "recorded_at": receipt["recorded_at"],
                 "channel": "dakar",

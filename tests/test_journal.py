@@ -164,7 +164,7 @@ async def test_a_window_holds_what_concerns_a_scope_and_says_how_far_it_looked(
     entries, upto = await read(database, Scope(phones, EVERY_MEDIUM, None), most=2)
     assert ([entry.point for entry in entries], upto) == ([1, 3], 3)
     async with database.reading() as session:
-        live = await read_window(session, ALL, after=5, head=7, most=9, lane=Lane.LIVE)
+        live = await read_window(session, ALL, after=5, head=7, most=9, live=True)
         beyond = await read_window(session, ALL, after=7, head=7, most=9)
     assert ([entry.point for entry in live.entries], live.upto) == ([6], 7)
     assert (beyond.entries, beyond.upto) == ([], 7)

@@ -237,6 +237,7 @@ async def test_every_change_stands_in_the_audit(admin: httpx.AsyncClient) -> Non
     told = await acts(admin)
     key = told[0]["actor"]
     assert key.startswith("key:")
+    assert told[0]["actor_name"].startswith("test ")
     assert [(act["actor"], act["actor_name"]) for act in told[:-1]] == [
         (key, told[0]["actor_name"])
     ] * 6

@@ -8,7 +8,7 @@ a refused sign-in never tells which part was wrong.
 from . import tables as tables
 from .passwords import WeakPassword, hash_password, require_strength
 from .roles import Role
-from .second_factors import Enrolment, begin_enrolment, forget_second_factor
+from .second_factors import SEALED, Enrolment, begin_enrolment, forget_second_factor
 from .sessions import (
     Session,
     Visit,
@@ -39,6 +39,7 @@ from .users import (
 )
 
 __all__ = [
+    "SEALED",
     "BadTicket",
     "Enrolment",
     "Limit",

@@ -8,6 +8,7 @@ import pyotp
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
 from .tables import UserRow
@@ -106,3 +107,10 @@ def _open(vault: Vault, user: UUID, sealed: bytes) -> pyotp.TOTP:
 
 def _context(user: UUID) -> bytes:
     return b"second-factor:" + user.bytes
+
+
+SEALED = tuple(
+    Sealed("users", column, ("id",), lambda row: _context(row.id))
+    for column in ("second_factor", "new_second_factor")
+)
+"""What a new sealing key must seal anew."""

@@ -9,7 +9,17 @@ from fastapi import Request, Response
 
 from app.identifiers import mask
 from app.journal import EVERY_BRAND
-from app.parties import Caller, Directory, QuotaExceeded, Quotas, UnknownBrand, requires
+from app.parties import (
+    Caller,
+    Directory,
+    QuotaExceeded,
+    Quotas,
+    Reads,
+    ThePurpose,
+    UnknownBrand,
+    UnusualUse,
+    requires,
+)
 from app.platform.clock import now
 from app.platform.openapi import responses
 from app.platform.web import BatchRoute, router
@@ -42,6 +52,7 @@ class Desk:
     keys: PointKeys
     directory: Directory
     settings: Settings
+    reads: Reads
 
 
 def _desk_of(request: Request) -> Desk:
@@ -51,7 +62,7 @@ def _desk_of(request: Request) -> Desk:
     return desk
 
 
-@checks.post("", responses=responses(UnusableIdentifier, UnknownBrand, QuotaExceeded))
+@checks.post("", responses=responses(UnusableIdentifier, UnknownBrand, QuotaExceeded, UnusualUse))
 async def check(body: CheckIn, caller: Checker, request: Request) -> CheckOut:
     """Ask before contacting somebody.
 
@@ -104,16 +115,29 @@ async def _reasons(verdict: Verdict, directory: Directory) -> list[ReasonOut]:
     ]
 
 
-@batches.post("", response_model=BatchOut, responses=responses(UnknownBrand, QuotaExceeded))
-async def check_batch(body: BatchIn, caller: Checker, request: Request) -> Response:
+@batches.post(
+    "", response_model=BatchOut, responses=responses(UnknownBrand, QuotaExceeded, UnusualUse)
+)
+async def check_batch(
+    body: BatchIn, caller: Checker, request: Request, purpose: ThePurpose
+) -> Response:
     """Ask about at most 10,000 people at once, as of one journal position.
 
-    A contact point that cannot be understood is answered `block`, `unusable`.
+    A contact point that cannot be understood is answered `block`, `unusable`. The audit notes how
+    many were asked about and what for, many batches of a minute in one line.
     """
     at = now()
     desk = _desk_of(request)
     brand = None if body.brand is None else await desk.directory.brand(body.brand)
-    await desk.quotas.count_checked(caller, len(body.items))
+    allowance = await desk.quotas.count_checked(caller, len(body.items))
+    await desk.reads.note(
+        caller,
+        "checks.read",
+        f"medium:{body.medium.word}",
+        rows=len(body.items),
+        purpose=purpose,
+        at=at,
+    )
     decided = await decide_many(
         desk.look_ups,
         await digest_lines(
@@ -124,4 +148,7 @@ async def check_batch(body: BatchIn, caller: Checker, request: Request) -> Respo
         medium=body.medium,
         brand=brand,
     )
-    return render_batch(body.items, decided, at=at)
+    answer = render_batch(body.items, decided, at=at)
+    if allowance is not None:
+        answer.headers.update(allowance.headers)
+    return answer

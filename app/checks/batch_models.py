@@ -59,18 +59,30 @@ class Lines(tuple[Asked, ...]):
 
     @classmethod
     def _read(cls, given: object, by_models: Callable[[object], list[ItemIn]]) -> Self:
-        if isinstance(given, list) and len(given) <= _MOST_LINES:
-            asked = [_usual(item) for item in given]
-            if None not in asked:
-                return cls(one for one in asked if one)
-        return cls(Asked(item.ref, *next(item.given())) for item in by_models(given))
+        asked = _usual_lines(given)
+        if asked is None:
+            asked = [Asked(item.ref, *next(item.given())) for item in by_models(given)]
+        return cls(asked)
+
+
+def _usual_lines(given: object) -> list[Asked] | None:
+    """Read lines that are all written as most are; None leaves them to the models."""
+    if not isinstance(given, list) or len(given) > _MOST_LINES:
+        return None
+    asked = []
+    for item in given:
+        one = _usual(item)
+        if one is None:
+            return None
+        asked.append(one)
+    return asked
 
 
 _KINDS = {one.word: one for one in Kind}
 
 
 def _usual(item: object) -> Asked | None:
-    """Read a line with one contact point and perhaps a reference; None leaves it to the model."""
+    """Read a line with one contact point and perhaps a reference, None if it is not so."""
     if not isinstance(item, dict):
         return None
     ref = item.get("ref")

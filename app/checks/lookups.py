@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from app.identifiers import PHONE_TABLES
 from app.journal import Media, Reason
 from app.platform.db import Database, Unavailable, unavailable_is_503
 from app.platform.merged import Merged
+from app.points import require_tables
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -49,14 +51,24 @@ class Blocked:
     since: Mapping[bytes, datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Who was changed by entries up to ``upto``, as of ``position``: blocked since, or allowed."""
+
+    position: int
+    upto: int
+    since: Mapping[bytes, datetime | None]
+
+
 Question = tuple[bytes, Media]
 """A contact point's digest, and one medium."""
 
 # One statement, so one snapshot: the position, the hits and the keys in use belong together.
 # A suppression without a ground would be a fault; it blocks all the same, as of its own ``since``.
 _LOOK_UP = """
-SELECT h.position, k.numbers, hit.n, hit.brand, hit.since, hit.reason
+SELECT h.position, k.numbers, t.version AS tables, hit.n, hit.brand, hit.since, hit.reason
 FROM journal_head h
+CROSS JOIN phone_tables t
 CROSS JOIN (SELECT array_agg(number) AS numbers FROM key_check WHERE purpose = 'digest') k
 LEFT JOIN (
     SELECT q.n, s.brand, coalesce(g.occurred_at, s.since) AS since, g.reason
@@ -74,22 +86,50 @@ WHERE h.number = 1
 """
 
 # The same for many, told in two arrays: a row for each would be made of Python objects one by one.
+# What one entry told of rests on one ground, whose time the suppression holds.
 _LOOK_UP_MANY = """
-SELECT h.position, k.numbers, found.digests, found.sinces
+SELECT h.position, k.numbers, t.version AS tables, found.digests, found.sinces
 FROM journal_head h
+CROSS JOIN phone_tables t
 CROSS JOIN (SELECT array_agg(number) AS numbers FROM key_check WHERE purpose = 'digest') k
 CROSS JOIN (
-    SELECT array_agg(p.digest) AS digests, array_agg(coalesce(g.occurred_at, s.since)) AS sinces
+    SELECT array_agg(p.digest) AS digests,
+           array_agg(CASE WHEN s.version = 1 THEN s.since ELSE coalesce((
+               SELECT min(g.occurred_at) FROM grounds g
+               WHERE g.point = p.id AND g.brand = s.brand AND g.voided_at IS NULL
+                 AND g.media & ~g.lifted & $2 <> 0
+           ), s.since) END) AS sinces
     FROM contact_points p
     JOIN suppressions s ON s.point = p.id AND s.media & $2::int2 <> 0
                        AND ($3::int2 IS NULL OR s.brand IN (0, $3))
+    WHERE p.digest = ANY($1::bytea[])
+) found
+WHERE h.number = 1
+"""
+
+# Of all who were changed after a position, as of now. ``$4`` bounds the entries looked at.
+_LOOK_UP_CHANGED = """
+SELECT h.position, k.numbers, t.version AS tables, least(h.position, $3::int8 + $4::int8) AS upto,
+       found.digests, found.sinces
+FROM journal_head h
+CROSS JOIN phone_tables t
+CROSS JOIN (SELECT array_agg(number) AS numbers FROM key_check WHERE purpose = 'digest') k
+CROSS JOIN (
+    SELECT array_agg(p.digest) AS digests, array_agg(coalesce(g.occurred_at, s.since)) AS sinces
+    FROM (
+        SELECT DISTINCT point FROM journal_entries
+        WHERE position > $3 AND position <= $3 + $4 AND touches & $1::int2 <> 0
+          AND ($2::int2 IS NULL OR brand IN (0, $2))
+    ) changed
+    JOIN contact_points p ON p.id = changed.point
+    LEFT JOIN suppressions s ON s.point = p.id AND s.media & $1 <> 0
+                            AND ($2 IS NULL OR s.brand IN (0, $2))
     LEFT JOIN LATERAL (
         SELECT g.occurred_at FROM grounds g
         WHERE g.point = p.id AND g.brand = s.brand AND g.voided_at IS NULL
-          AND g.media & ~g.lifted & $2 <> 0
+          AND g.media & ~g.lifted & $1 <> 0
         ORDER BY g.occurred_at LIMIT 1
     ) g ON true
-    WHERE p.digest = ANY($1::bytea[])
 ) found
 WHERE h.number = 1
 """
@@ -105,10 +145,15 @@ SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
 class LookUps:
     """The look-ups of one process: single checks on one connection, batches on another."""
 
-    def __init__(self, database: Database, key_numbers: Collection[int]) -> None:
-        """Take the database and the digest keys that this process has; nothing connects yet."""
-        self._singles = _Line(database, "checks", key_numbers)
-        self._batches = _Line(database, "batches", key_numbers)
+    def __init__(
+        self, database: Database, key_numbers: Collection[int], *, tables: str = PHONE_TABLES
+    ) -> None:
+        """Take the database, and the digest keys and phone tables that this process has.
+
+        Nothing connects yet.
+        """
+        self._singles = _Line(database, "checks", key_numbers, tables)
+        self._batches = _Line(database, "batches", key_numbers, tables)
         self._merged: Merged[Question, Found] = Merged(self._look_up)
         self._one_batch = asyncio.Lock()
 
@@ -156,6 +201,22 @@ class LookUps:
             since[digest] = min(at, since.get(digest, at))
         return Blocked(row["position"], since)
 
+    async def changed(self, *, after: int, medium: Media, brand: int | None, span: int) -> Changed:
+        """Look up whoever was changed after a position, as of now; ``many`` says who is blocked.
+
+        Looks at no more than ``span`` entries of the journal.
+
+        Raises:
+            Unavailable: as ``one``.
+        """
+        async with self._one_batch:
+            (row,) = await self._batches.ask(_LOOK_UP_CHANGED, int(medium), brand, after, span)
+        since: dict[bytes, datetime | None] = {}
+        for digest, at in zip(row["digests"] or (), row["sinces"] or (), strict=True):
+            before = since.get(digest)
+            since[digest] = before if at is None else min(at, before or at)
+        return Changed(row["position"], row["upto"], since)
+
     async def stop(self) -> None:
         """Close both connections."""
         await self._merged.settled()
@@ -166,14 +227,17 @@ class LookUps:
 class _Line:
     """One connection, made anew when it is lost."""
 
-    def __init__(self, database: Database, name: str, key_numbers: Collection[int]) -> None:
+    def __init__(
+        self, database: Database, name: str, key_numbers: Collection[int], tables: str
+    ) -> None:
         self._database = database
         self._name = name
+        self._tables = tables
         self._key_numbers = frozenset(key_numbers)
         self._connection: RawConnection | None = None
 
     async def ask(self, query: str, *arguments: object) -> "list[Record]":
-        """Fetch the rows of a look-up, of which each holds ``numbers``, the digest keys in use."""
+        """Fetch the rows of a look-up, each with the digest keys and phone tables in use."""
         async with unavailable_is_503():
             rows = await self._fetch(query, *arguments)
         lacking = set(rows[0]["numbers"] or ()) - self._key_numbers
@@ -183,6 +247,7 @@ class _Line:
                 f"This process was not given digest key {min(lacking)}; start it with every key.",
                 headers={"Retry-After": "1"},
             )
+        require_tables(self._tables, rows[0]["tables"])
         return rows
 
     async def _fetch(self, query: str, *arguments: object) -> "list[Record]":

@@ -17,7 +17,6 @@ from app.journal import Verification, read_head, verify
 from app.parties import CLI, SCOPES, Key, NewKey, create_key, find_key, list_keys, revoke_key
 from app.platform.clock import now
 from app.platform.schema import SCHEMA, upgrade
-from app.points import open_registry, rekey_points
 from app.settings import Settings, read_settings
 
 from .registry import opened, reached
@@ -127,32 +126,6 @@ def verify_journal(*, as_json: AsJson = False) -> None:
         typer.echo(f"{found.entries} entries: {found.detail}")
     if found.broken_at is not None:
         fail(f"The journal is broken at position {found.broken_at}.")
-
-
-@app.command()
-def rekey() -> None:
-    """Bring every contact point under the first keys of the rings.
-
-    Safe to run again, and beside a registry that serves, once every process has the new keys: one
-    that lacks them answers no check. Older keys stay needed: by what was erased, and by whatever
-    else they sealed.
-    """
-
-    async def bring(settings: Settings, progress: Progress) -> int:
-        async with open_registry(settings) as (registry, point_keys):
-            task = progress.add_task("contact points", total=None)
-            after: int | None = 0
-            last = 0
-            while after is not None:
-                last = after
-                async with registry.transaction() as session:
-                    after = await rekey_points(session, point_keys, after=last)
-                progress.update(task, completed=last)
-        return last
-
-    with reached() as settings, _progress() as progress:
-        last = asyncio.run(bring(settings, progress))
-    typer.echo(f"Every contact point up to number {last} stands under the first keys.", err=True)
 
 
 @app.command("settings")

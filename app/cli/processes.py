@@ -1,7 +1,7 @@
-"""The processes of a served registry: PostgreSQL, the worker, the web; watched and ended together.
+"""The processes of a served registry: PostgreSQL, web, worker, jobs; watched and ended together.
 
-The worker is a process of its own, because a scrub or a thousand signatures in a web process
-would hold up the checks.
+The worker and the jobs are processes of their own, because a scrub or a thousand signatures in a
+web process would hold up the checks, and an import in the worker what is to be told.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,17 +28,21 @@ from app.platform import logs
 from app.platform.clock import now
 from app.platform.embedded import Embedded, FolderUnfit, ServerFailed
 from app.platform.schema import upgrade
-from app.platform.supervision import supervise
+from app.platform.supervision import is_supervised, supervise
 from app.points import open_registry
 from app.settings import Settings
 
 from .metrics import metrics_served
 from .registry import export, with_embedded
+from .renormalise import renormalise_if_behind
 from .root import fail
 
 _WATCH_SECONDS = 1
 _PAUSE_SECONDS = 30
 """The longest that a worker which keeps ending stays away."""
+
+_WORKER = ("app.cli", "worker")
+_JOBS = ("app.jobs",)
 
 _STOP_SECONDS = 20
 """How long the worker may take to end: a request to a database has 15 seconds by default."""
@@ -73,6 +77,7 @@ def run(
     Raises:
         SchemaUnfit: the database at the URL is empty, or needs newer code.
         KeysUnfit: the keys are not those that the data was written with.
+        PhoneTablesUnfit: the data was written by newer phone tables.
     """
     logs.configure(settings)
     if embedded is not None:
@@ -106,6 +111,7 @@ def run(
 async def _prepare(settings: Settings, folder: Path | None) -> None:
     if settings.digest_keys is None or settings.sealing_keys is None:
         fail("OPTOUT_DIGEST_KEYS and OPTOUT_SEALING_KEYS must be set with OPTOUT_DATABASE_URL.")
+    await renormalise_if_behind(settings)
     async with open_registry(settings) as (database, _), database.transaction() as session:
         if folder is not None and not await list_keys(session, limit=1):
             new = NewKey("first admin", ["admin"])
@@ -160,7 +166,7 @@ def _watch(
     embedded: Embedded | None,
     with_worker: bool,  # noqa: FBT001 - as Thread passes it
 ) -> None:
-    worker = _Worker() if with_worker else None
+    children = [_Child("worker", _WORKER), _Child("jobs", _JOBS)] if with_worker else []
     while not ending.wait(_WATCH_SECONDS):
         if told.is_set():
             # It came in the moment before uvicorn listened to signals: say it again.
@@ -170,27 +176,55 @@ def _watch(
                 embedded.keep()
             except (FolderUnfit, ServerFailed):
                 log.exception("PostgreSQL is not running")
-        if worker is not None:
-            worker.keep()
-    if worker is not None:
-        worker.stop()
+        for child in children:
+            child.keep()
+    for child in children:
+        child.end()
+    for child in children:
+        child.stop()
 
 
-class _Worker:
-    """The worker's process, started again when it ends, less and less eagerly.
+@contextmanager
+def jobs_beside() -> Iterator[None]:
+    """Run the process of jobs beside this one, unless whoever supervises this one does."""
+    if is_supervised():
+        yield
+        return
+    supervise()
+    ending = threading.Event()
+    watch = threading.Thread(target=_watch_jobs, args=(ending,))
+    watch.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        watch.join()
+
+
+def _watch_jobs(ending: threading.Event) -> None:
+    jobs = _Child("jobs", _JOBS)
+    while not ending.wait(_WATCH_SECONDS):
+        jobs.keep()
+    jobs.stop()
+
+
+class _Child:
+    """A process of ours, started again when it ends, less and less eagerly.
 
     It belongs to the thread that makes it, which must stay: see ``end_with_supervisor``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self._name = name
+        self._command = command
         self._pause = _WATCH_SECONDS
         self._start()
 
     def _start(self) -> None:
         self._started = time.monotonic()
         # In a session of its own, so that Ctrl-C reaches it in its turn.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "app.cli", "worker"],
+        self._process = subprocess.Popen(  # noqa: S603 - one of the two commands of this file
+            [sys.executable, "-P", "-m", *self._command],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -200,15 +234,20 @@ class _Worker:
         lived = time.monotonic() - self._started
         if self._process.poll() is None or lived < self._pause:
             return
-        log.error("the worker ended, and is started again", status=self._process.returncode)
+        status = self._process.returncode
+        log.error("a process ended, and is started again", name=self._name, status=status)
         mark_process_dead(self._process.pid)  # type: ignore[no-untyped-call]  # the package's own gap
         self._pause = _WATCH_SECONDS if lived > _PAUSE_SECONDS else 2 * self._pause
         self._pause = min(self._pause, _PAUSE_SECONDS)
         self._start()
 
+    def end(self) -> None:
+        """Tell it to end."""
+        self._process.terminate()
+
     def stop(self) -> None:
         """End it, after what it is sending if that ends in time."""
-        self._process.terminate()
+        self.end()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_STOP_SECONDS)
         if self._process.poll() is None:

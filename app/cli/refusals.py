@@ -10,14 +10,26 @@ from app.platform.db import Unavailable, is_unavailable
 from app.platform.embedded import FolderUnfit, KeysMissing, ServerFailed
 from app.platform.keyring import BadKeys
 from app.platform.problems import Problem
+from app.platform.resealing import StillNeeded
 from app.platform.schema import SchemaUnfit
 from app.platform.vault import KeysUnfit
+from app.points import PhoneTablesUnfit
 
 from .root import REFUSED, UNREACHABLE
 
 WRONG_USE = 2
 
-_REFUSALS = (Problem, FolderUnfit, KeysMissing, SchemaUnfit, KeysUnfit, BadKeys, CommandError)
+_REFUSALS = (
+    Problem,
+    FolderUnfit,
+    KeysMissing,
+    SchemaUnfit,
+    KeysUnfit,
+    PhoneTablesUnfit,
+    StillNeeded,
+    BadKeys,
+    CommandError,
+)
 _STATES_OF_NO_DATABASE = ("28", "3D")
 """Classes of SQLSTATE for a user that may not connect, and a database that is not there."""
 

@@ -89,6 +89,20 @@ class Registry:
         """
         return self._send("GET", path, params=query)
 
+    def send(
+        self, path: str, content: Iterator[bytes], *, query: Mapping[str, Any], size: int | None
+    ) -> dict[str, Any]:
+        """Post a file as it is read, and read the answer; ``size`` in bytes, None: unknown.
+
+        Raises:
+            NoAnswer: there was none.
+            Refused: the registry answered with a problem.
+        """
+        headers = {"Content-Type": "application/octet-stream"}
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        return self._send("POST", path, content=content, params=query, headers=headers)
+
     def _post(
         self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None
     ) -> dict[str, Any]:

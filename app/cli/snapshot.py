@@ -1,12 +1,8 @@
 """``optout snapshot``: a database's present list in a file, with the cursor to follow on from."""
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Annotated
 
 import httpx
@@ -14,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from .outputs import STANDARD, replacing
 from .remote import ApiKey, NoAnswer, Url, remote
 from .root import AsJson, app, fail, print_json
 
 _SILENCE_SECONDS = 60
-_STANDARD_OUTPUT = Path("-")
 
 
 class Format(StrEnum):
@@ -48,7 +44,7 @@ def snapshot(
     which the journal goes on. On standard output the cursor goes to standard error, and only exit
     status 0 says that the list is whole.
     """
-    to_output = output == _STANDARD_OUTPUT
+    to_output = output == STANDARD
     if to_output and as_json:
         raise typer.BadParameter("standard output is taken", param_hint="--json")
     asked = {"Accept": format.media_type}
@@ -76,10 +72,10 @@ def snapshot(
 
 
 def _write(response: httpx.Response, path: Path, cursor: str) -> int:
-    with _replacing(path) as file:
+    with replacing(path) as file:
         lines = _copy(response, file)
     # After the list: an older cursor beside a newer list repeats entries, the reverse loses some.
-    with _replacing(path.with_name(f"{path.name}.cursor")) as file:
+    with replacing(path.with_name(f"{path.name}.cursor")) as file:
         file.write(f"{cursor}\n".encode())
     return lines
 
@@ -93,19 +89,3 @@ def _copy(response: httpx.Response, file: IO[bytes]) -> int:
             file.write(chunk)
             progress.advance(task, chunk.count(b"\n"))
     return int(progress.tasks[task].completed)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write beside a file, and put it in its place at the end of the block: whole or not at all."""
-    # Its mode is 0600: the list holds contact points.
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        written = Path(file.name)
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            written.replace(path)
-        except BaseException:
-            written.unlink()
-            raise

@@ -1,6 +1,6 @@
 """Every page, in the order of the navigation."""
 
-from . import desk, sign_in, static
+from . import desk, people, sign_in, static
 
 ROUTERS = (
     static.assets,
@@ -9,4 +9,7 @@ ROUTERS = (
     sign_in.account,
     sign_in.leaving,
     desk.desk,
+    people.preferences,
+    people.one_click,
+    people.objection,
 )

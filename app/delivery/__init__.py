@@ -11,20 +11,34 @@ from . import tables as tables
 from .api import databases
 from .digest_api import digest
 from .dispatch import Dispatcher
+from .endpoints import SEALED
 from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes
+from .operations import watch_for_operators
 from .places import pass_over_strangers
+from .reports_api import database_reports, reports
 from .settling import forget_attempts
 from .snapshot_api import snapshot
 from .snapshots import Snapshots
 
-ROUTERS = (databases, journal, snapshot, digest, acknowledgements, outcomes)
+ROUTERS = (
+    databases,
+    journal,
+    snapshot,
+    digest,
+    acknowledgements,
+    outcomes,
+    reports,
+    database_reports,
+)
 
 __all__ = [
     "ROUTERS",
+    "SEALED",
     "Dispatcher",
     "HeadWatch",
     "Snapshots",
     "forget_attempts",
     "pass_over_strangers",
+    "watch_for_operators",
 ]

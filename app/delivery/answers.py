@@ -18,6 +18,8 @@ from app.platform.wire import parse_time
 
 MAX_RETRY_AFTER = timedelta(hours=6)
 _DELAYS = (1, 5, 15, 60, 120, 240, 480, 900)
+_REFUSE_ALL = frozenset({401, 403, 404, 410, 429, 502, 503, 504})
+_NOT_POISON = frozenset({401, 403, 404, 408, 409, 410, 413, 429})
 _LOG_BYTES = 2_048
 _EMAIL_LIKE = re.compile(
     r"[^\s@\"'<>():,;]{1,64}(?:@|%40|\\u0040)[^\s@\"'<>():,;]{1,255}", re.IGNORECASE
@@ -103,6 +105,19 @@ def read_answer(
         after = _retry_after(headers.get("retry-after", ""), at)
         return Retry(after, f"status-{status}", f"the database answered {status}")
     return Retry(None, f"status-{status}", f"the database answered {status}")
+
+
+def concerns_the_batch(status: int | None) -> bool:
+    """Tell whether a failure may lie in what was sent, so that other entries may be taken.
+
+    Not where nobody answered, the whole registry is refused, or it was asked to wait.
+    """
+    return status is not None and status not in _REFUSE_ALL
+
+
+def blames_an_entry(status: int | None) -> bool:
+    """Tell whether an answer says that something sent is not to be had: a poison entry, perhaps."""
+    return status is not None and 400 <= status < 500 and status not in _NOT_POISON  # noqa: PLR2004 - "4xx"
 
 
 def next_delay(failures: int, random: Random) -> timedelta:

@@ -16,7 +16,6 @@ from app.parties import (
     UnknownBrand,
     UnknownParty,
     change_database,
-    find_database,
     list_databases,
     note,
     requires,
@@ -37,6 +36,7 @@ from .databases import (
     NewDatabase,
     Standing,
     add_database,
+    find_for,
     read_standings,
     remove_database,
     tell_otherwise,
@@ -126,7 +126,7 @@ async def read_database(
     slug: Slug, caller: Reader, session: ReadSession, keys: ThePointKeys, directory: TheDirectory
 ) -> wire.DatabaseOut:
     """Tell how a database stands."""
-    standing = await _standing(session, keys, await _find(session, slug, caller))
+    standing = await _standing(session, keys, await find_for(session, slug, caller))
     return await wire.DatabaseOut.of(standing, directory)
 
 
@@ -152,7 +152,7 @@ async def change_registration(
         raise Forbidden(f"Changing {', '.join(redirected)} needs the scope admin.")
     at, issued = now(), None
     named = body.given("name", "party")
-    database = await _find(session, slug, caller)
+    database = await find_for(session, slug, caller)
     if named:
         database = await change_database(session, slug, named, actor=caller.actor, at=at)
     if redirected:
@@ -175,7 +175,7 @@ async def change_registration(
 @databases.delete("/{slug}", status_code=204)
 async def delete_registration(slug: Slug, caller: Admin, session: Session) -> None:
     """Tell a database no more. Its keys are revoked; what it acknowledged stays proven."""
-    await _find(session, slug, caller)
+    await find_for(session, slug, caller)
     await remove_database(session, slug, actor=caller.actor, at=now())
 
 
@@ -187,7 +187,7 @@ async def ping_database(
     pool = database_of(request)
     # The connection is given back first: the database may take as long as it likes.
     async with pool.reading() as session:
-        database = await _find(session, slug, caller)
+        database = await find_for(session, slug, caller)
         endpoint = await find_endpoint(session, keys.vault, database.id)
         journal = (await read_head(session)).journal
     return wire.PingOut.of(await ping(endpoint, journal=str(journal), settings=pool.settings))
@@ -203,7 +203,7 @@ async def pause_database(
     """
     pool = database_of(request)
     async with pool.transaction() as session:
-        database = await _find(session, slug, caller)
+        database = await find_for(session, slug, caller)
         await pause(session, database.id)
         await note(session, caller.actor, "database.paused", f"database:{slug}", now())
     await wait_until_still(pool, database)
@@ -216,7 +216,7 @@ async def resume_database(
     slug: Slug, caller: Writer, session: Session, keys: ThePointKeys, directory: TheDirectory
 ) -> wire.DatabaseOut:
     """Go on telling a database at once, from where it was; a failing one is tried now."""
-    database = await _find(session, slug, caller)
+    database = await find_for(session, slug, caller)
     await resume(session, database.id)
     await note(session, caller.actor, "database.resumed", f"database:{slug}", now())
     return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
@@ -228,7 +228,7 @@ async def rotate_signing_secret(
 ) -> wire.SecretOut:
     """Make a new signing secret, shown once; for 24 hours both sign."""
     await once.replay(by=caller.key)
-    database, at = await _find(session, slug, caller), now()
+    database, at = await find_for(session, slug, caller), now()
     # Whoever is sending to it now knows the old secret alone. First, since couriers lock in this
     # order too.
     await interrupt(session, database.id)
@@ -248,7 +248,7 @@ async def replay_database(
     directory: TheDirectory,
 ) -> wire.DatabaseOut:
     """Tell a database again, from a position on. What it acknowledged stays proven."""
-    database = await _find(session, slug, caller)
+    database = await find_for(session, slug, caller)
     await rewind(session, database.id, to=body.from_position - 1)
     await note(
         session,
@@ -266,7 +266,7 @@ async def read_attempts(
     slug: Slug, query: Annotated[PageQuery, Query()], caller: Reader, session: ReadSession
 ) -> Page[wire.AttemptOut]:
     """List the requests to a database, the latest first; kept for OPTOUT_ATTEMPTS_DAYS."""
-    database = await _find(session, slug, caller)
+    database = await find_for(session, slug, caller)
     after = query.after(UUID)
     rows = await list_attempts(
         session,
@@ -276,18 +276,6 @@ async def read_attempts(
     )
     page, next_cursor = cut(rows, query.limit, lambda row: (row.id,))
     return Page(items=[wire.AttemptOut.of(one) for one in page], next_cursor=next_cursor)
-
-
-async def _find(session: ReadSession, slug: str, caller: Caller) -> RegisteredDatabase:
-    """Find a database; for a key that is bound to one there is no other.
-
-    Raises:
-        NotFound: there is none, or not for this key.
-    """
-    database = await find_database(session, slug)
-    if caller.database not in (None, database.id):
-        raise NotFound(f"No database has the slug {slug!r}.")
-    return database
 
 
 async def _standing(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from app.journal import FollowerState, Head, Scope, Window, read_head, read_window
+from app.journal import FollowerState, Head, LaneName, Scope, Window, read_head, read_window
 from app.parties import Directory
 from app.platform.clock import now
 from app.platform.db import Database
@@ -29,13 +29,17 @@ _FRESH_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a follower stands and what it may see: what decides the bytes of its next batch."""
+    """Where a follower stands and what it may see: what decides the bytes of its next batch.
+
+    On the express lane ``told`` and ``scanned`` are one.
+    """
 
     scope: Scope
     form: Form
     told: int
     scanned: int
     most: int
+    lane: LaneName = "main"
 
     def beyond(self, batch: "Batch") -> "Place":
         """Tell where a follower stands that has acknowledged a whole batch."""
@@ -46,10 +50,12 @@ class Place:
 class Batch:
     """The entries after ``previous`` up to ``to``, ready to be sent; none: nothing to be sent.
 
-    ``last`` is the id of the last entry; ``full`` tells that more stood behind it.
+    ``last`` is the id of the last entry; ``full`` tells that more stood behind it. On the express
+    lane it holds the live entries alone, and does not say what was before it.
     """
 
     journal: UUID
+    lane: LaneName
     previous: int
     to: int
     entries: int
@@ -86,7 +92,7 @@ class Batches:
             Unavailable: PostgreSQL does not answer.
         """
         batch = await asyncio.shield(self._reading(place))
-        if batch.full:
+        if batch.full and place.lane == "main":
             self._reading(place.beyond(batch))
         return batch
 
@@ -112,7 +118,12 @@ class Batches:
         async with self._database.reading() as session:
             head = await read_head(session)
             window = await read_window(
-                session, place.scope, after=place.scanned, head=head.position, most=place.most
+                session,
+                place.scope,
+                after=place.scanned,
+                head=head.position,
+                most=place.most,
+                live=place.lane == "express",
             )
             documents = await render_entries(
                 session,
@@ -123,10 +134,10 @@ class Batches:
                 media=place.scope.media,
             )
         rendered, upto = _cut(window, documents)
-        body = _body(head, place.told, upto, rendered, now()) if rendered else b""
+        body = _body(head, place, upto, rendered, now()) if rendered else b""
         last = window.entries[len(rendered) - 1].id if rendered else None
         full = bool(rendered) and upto < head.position
-        return Batch(head.journal, place.told, upto, len(rendered), last, full, body)
+        return Batch(head.journal, place.lane, place.told, upto, len(rendered), last, full, body)
 
 
 def grown(limit: int) -> int:
@@ -144,13 +155,15 @@ def _cut(window: Window, documents: Sequence[bytes]) -> tuple[Sequence[bytes], i
     return documents, window.upto
 
 
-def _body(head: Head, previous: int, to: int, entries: Sequence[bytes], at: datetime) -> bytes:
+def _body(head: Head, place: Place, to: int, entries: Sequence[bytes], at: datetime) -> bytes:
+    previous = b'"previous":%d,' % place.told if place.lane == "main" else b""
     return (
-        b'{"type":"suppressions.changed","timestamp":"%s","data":{"journal":"%s","lane":"main",'
-        b'"previous":%d,"to":%d,"head":%d,"entries":[%s]}}'
+        b'{"type":"suppressions.changed","timestamp":"%s","data":{"journal":"%s","lane":"%s",'
+        b'%s"to":%d,"head":%d,"entries":[%s]}}'
     ) % (
         wire_time(at).encode(),
         str(head.journal).encode(),
+        place.lane.encode(),
         previous,
         to,
         head.position,
@@ -167,5 +180,7 @@ def message_id(follower: FollowerState, batch: Batch) -> str:
     """
     follows = f"{batch.journal}/{follower.id}/{follower.generation}/{follower.replays}"
     cut = f"{follows}/{batch.previous}/{batch.to}/{batch.last}"
+    if batch.lane == "express":
+        cut += "/express"
     named = hashlib.blake2b(cut.encode(), digest_size=16)
     return f"msg_{named.hexdigest()}"

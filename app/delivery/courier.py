@@ -1,83 +1,34 @@
 """The courier: one database's conversation, batch after batch, while one worker holds its lease."""
 
 import asyncio
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from random import Random
-from typing import Protocol
+from dataclasses import replace
 
 import structlog
 
-from app.journal import FollowerState, Report, Step, pause, put_off
+from app.journal import OUTAGE_AFTER, FollowerState, Report, Step, pause, put_off
 from app.platform.clock import now
-from app.platform.db import Database
-from app.platform.http import (
-    Answer,
-    ForbiddenDestination,
-    Outbound,
-    Unreachable,
-    Zone,
-    parse_destination,
-)
-from app.settings import Settings
+from app.platform.http import Outbound
 
-from .answers import (
-    Acknowledged,
-    Gone,
-    Retry,
-    Rewind,
-    Smaller,
-    Verdict,
-    excerpt,
-    next_delay,
-    read_answer,
-)
-from .batches import Batch, Batches, Place, grown, message_id
+from .answers import Acknowledged, Gone, Retry, Rewind, Smaller, concerns_the_batch, next_delay
+from .batches import Batch, Place, grown
 from .endpoints import Endpoint, note_result
+from .exchange import Tools, exchange
+from .holding import Holding, LeaseLost
 from .rendering import Form
-from .settling import Attempt, Result, Settler, keep_attempts
-from .signatures import sign
+from .settling import Attempt, Result, keep_attempts
 
-_SLOW_START_AFTER = 3
-"""Failures in a row after which the next batch holds one entry."""
 _MOST_REWINDS = 3
 """Rewinds in a row, without an acknowledgement, after which they count as failures."""
 
 log = structlog.get_logger(__name__)
 
 
-class Lease(Protocol):
-    """What the courier asks of the lease it works under."""
-
-    def holds(self, follower: int, fence: int, seconds: float) -> bool:
-        """Tell whether the follower is held for so many seconds more."""
-
-    async def wait_beyond(self, position: int, follower: int, fence: int) -> None:
-        """Wait until the journal is longer than a position; raises LeaseLost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all couriers of one worker share; ``slots`` are for batches in hand and under way."""
-
-    database: Database
-    batches: Batches
-    settler: Settler
-    random: Random
-    slots: asyncio.Semaphore
-
-
-class LeaseLost(Exception):  # noqa: N818 - no fault: somebody paused, changed or took it over
-    """The follower is no longer ours; what was sent will be sent again by whoever holds it."""
-
-
 class Courier:
     """Tells one database, in order, one request at a time, until it fails or the lease is lost."""
 
     def __init__(
-        self, tools: Tools, follower: FollowerState, endpoint: Endpoint, lease: Lease
+        self, tools: Tools, follower: FollowerState, endpoint: Endpoint, lease: Holding
     ) -> None:
         """Take a follower that was just claimed, and how its database is told."""
         self._tools = tools
@@ -131,7 +82,10 @@ class Courier:
             raise LeaseLost
 
     async def _send(self, batch: Batch) -> bool:
-        attempt, verdict = await self._exchange(batch)
+        settings = self._tools.database.settings
+        attempt, verdict = await exchange(
+            self._outbound, self._endpoint, self._follower, batch, settings=settings
+        )
         await self._written()
         match verdict:
             case Acknowledged():
@@ -152,42 +106,6 @@ class Courier:
                 return await self._gone(attempt)
             case Smaller() | Retry():
                 return await self._failed(attempt, verdict)
-
-    async def _exchange(self, batch: Batch) -> tuple[Attempt, Verdict]:
-        """Send a batch and judge what comes back, a silence too."""
-        follower, at = self._follower, now()
-        attempt = Attempt(follower.id, at, batch.previous, batch.to, batch.entries, duration=0.0)
-        message = message_id(follower, batch)
-        began = time.monotonic()
-        try:
-            answer = await post(
-                self._outbound,
-                self._endpoint,
-                batch.body,
-                message=message,
-                at=at,
-                settings=self._tools.database.settings,
-            )
-        except Unreachable as error:
-            attempt = replace(attempt, duration=time.monotonic() - began)
-            if error.kind == "timeout":
-                return attempt, Smaller(error.kind, error.detail)
-            return attempt, Retry(None, error.kind, error.detail)
-        verdict = read_answer(
-            answer.status,
-            answer.headers,
-            answer.body,
-            previous=batch.previous,
-            to=batch.to,
-            at=now(),
-            cut=answer.cut,
-        )
-        if isinstance(verdict, Acknowledged) and verdict.through == batch.previous:
-            verdict = Retry(None, "nothing-acknowledged", "the database took no entry")
-        shown = excerpt(answer.body) or None
-        return replace(
-            attempt, status=answer.status, duration=answer.duration, answer=shown
-        ), verdict
 
     async def _written(self) -> None:
         """Wait until what was acknowledged last is written down.
@@ -262,6 +180,7 @@ class Courier:
                 follower.fence,
                 wait=wait,
                 batch_limit=_limit_after(follower, attempt, verdict),
+                refused=concerns_the_batch(attempt.status),
             )
             tried = replace(attempt, error=verdict.error, detail=verdict.detail)
             await keep_attempts(session, [tried])
@@ -273,38 +192,8 @@ class Courier:
 
 def _limit_after(follower: FollowerState, attempt: Attempt, verdict: Smaller | Retry) -> int:
     """Say how many entries the next batch may hold after a failure."""
-    if follower.failures + 1 >= _SLOW_START_AFTER:
+    if follower.failures + 1 >= OUTAGE_AFTER:
         return 1
     if isinstance(verdict, Smaller):
         return max(1, min(follower.batch_limit, attempt.entries) // 2)
     return follower.batch_limit
-
-
-async def post(
-    outbound: Outbound,
-    endpoint: Endpoint,
-    body: bytes,
-    *,
-    message: str,
-    at: datetime,
-    settings: Settings,
-) -> Answer:
-    """Send one signed message to a database, within the deadline of the settings.
-
-    Raises:
-        Unreachable: no answer was had, or the destination is forbidden by now.
-    """
-    way = endpoint.way
-    if way.url is None or way.zone is None:
-        raise ValueError("a database that pulls is sent nothing")
-    try:
-        destination = parse_destination(way.url, Zone(way.zone), settings)
-    except ForbiddenDestination as error:
-        raise Unreachable("forbidden-destination", error.detail) from None
-    headers = {
-        "content-type": "application/json",
-        **sign(endpoint.secrets_at(at), id=message, at=at, body=body),
-    }
-    return await outbound.post(
-        destination, body, headers, deadline=settings.delivery_deadline_seconds
-    )

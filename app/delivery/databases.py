@@ -20,10 +20,20 @@ from app.journal import (
     restart,
     unfollow,
 )
-from app.parties import RegisteredDatabase, delete_database, note, register_database
+from app.parties import (
+    Caller,
+    RegisteredDatabase,
+    delete_database,
+    find_database,
+    note,
+    register_database,
+)
+from app.platform.alarms import Incident, drop_incidents
 from app.platform.db import Database
+from app.platform.refusals import NotFound
 from app.platform.vault import Vault
 
+from .alarms import subject_of, worst_of
 from .endpoints import (
     Endpoint,
     Secrets,
@@ -62,6 +72,7 @@ class Standing:
     follower: FollowerState
     lag_entries: int
     lag_seconds: float
+    alarm: Incident | None
 
     @property
     def state(self) -> State:
@@ -69,6 +80,18 @@ class Standing:
         if self.follower.paused:
             return "paused"
         return "failing" if self.follower.failures else "active"
+
+
+async def find_for(session: AsyncSession, slug: str, caller: Caller) -> RegisteredDatabase:
+    """Find a database; for a key that is bound to one there is no other.
+
+    Raises:
+        NotFound: there is none, or not for this key.
+    """
+    database = await find_database(session, slug)
+    if caller.database not in (None, database.id):
+        raise NotFound(f"No database has the slug {slug!r}.")
+    return database
 
 
 async def add_database(
@@ -118,6 +141,7 @@ async def remove_database(session: AsyncSession, slug: str, *, actor: str, at: d
     """
     database = await delete_database(session, slug, actor=actor, at=at)
     await unfollow(session, database.id)
+    await drop_incidents(session, subject_of(slug))
     await delete_endpoint(session, database.id)
 
 
@@ -142,6 +166,7 @@ async def read_standings(
     head = await read_head(session)
     followers = await read_followers(session, ids)
     endpoints = await read_endpoints(session, vault, ids)
+    alarms = await worst_of(session, [database.slug for database in databases])
     waiting = await recorded_at(session, {one.scanned + 1 for one in followers.values()})
     standings = []
     for database in databases:
@@ -156,6 +181,7 @@ async def read_standings(
                 follower,
                 lag_entries=max(0, head.position - follower.scanned),
                 lag_seconds=max(0.0, (at - since).total_seconds()),
+                alarm=alarms.get(database.slug),
             )
         )
     return standings

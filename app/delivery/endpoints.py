@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.problems import Problem
 from app.platform.refusals import NotFound
+from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
 from .signatures import new_signing_secret
@@ -189,3 +190,10 @@ def _unseal(vault: Vault, database: int, sealed: bytes) -> bytes:
 
 def _shown(key: bytes | None) -> str | None:
     return None if key is None else base64.b64encode(key).decode()
+
+
+SEALED = tuple(
+    Sealed("endpoints", column, ("database",), lambda row: _context(row.database))
+    for column in ("signing_secret", "retiring_secret", "identifier_key")
+)
+"""The columns of this room that are sealed."""

@@ -166,7 +166,7 @@ class Reader:
                     after=position,
                     head=head.position,
                     most=limit,
-                    lane=lane,
+                    live=lane is Lane.LIVE,
                 )
                 position = window.upto
                 if window.entries or position >= head.position:

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from app.journal import EVERY_MEDIUM, Kind, KindWord, Lane, MediaWords, ResultWord
+from app.journal import EVERY_MEDIUM, Kind, KindWord, Lane, LaneName, MediaWords, ResultWord
 from app.parties import Directory
+from app.platform.alarms import Incident
 from app.platform.wire import Answer, Flag, Instant, Slug, Whole, WireModel, text
 
 from .databases import Standing, Start, State
@@ -90,6 +91,23 @@ class DeliveryOut(Answer):
     identifier_format: Format
 
 
+class AlarmOut(Answer):
+    """What the operators were told of and what lasts."""
+
+    type: str = Field(description="`database.lagging`, `database.gone` or `database.parked`")
+    threshold_seconds: int | None = Field(description="Of a lag: 900, 3600 or 86400")
+    since: Instant
+
+    @classmethod
+    def of(cls, incident: Incident | None) -> Self | None:
+        """Show the alarm of a database, if there is one."""
+        if incident is None:
+            return None
+        return cls(
+            type=incident.type, threshold_seconds=incident.level or None, since=incident.since
+        )
+
+
 class DatabaseOut(Answer):
     """A database, how it is told, and how far it is."""
 
@@ -108,6 +126,9 @@ class DatabaseOut(Answer):
     lag_seconds: float = Field(description="Age of the oldest entry that it has not acknowledged")
     last_error: str | None
     last_error_at: Instant | None
+    alarm: AlarmOut | None = Field(
+        description="Sent to OPTOUT_OPERATIONS_URL too, where that is set; null: all is well"
+    )
     created_at: Instant
 
     @classmethod
@@ -136,6 +157,7 @@ class DatabaseOut(Answer):
             "lag_seconds": standing.lag_seconds,
             "last_error": standing.endpoint.last_error,
             "last_error_at": standing.endpoint.last_error_at,
+            "alarm": AlarmOut.of(standing.alarm),
             "created_at": standing.database.created_at,
         }
 
@@ -203,8 +225,8 @@ class AttemptOut(Answer):
 
     id: UUID
     at: Instant
-    lane: Literal["main"]
-    previous: int
+    lane: LaneName
+    previous: int | None = Field(description="Null on the express lane, which says no previous")
     to: int
     entries: int
     status: int | None
@@ -219,8 +241,8 @@ class AttemptOut(Answer):
         return cls(
             id=attempt.id,
             at=attempt.at,
-            lane="main",
-            previous=attempt.previous,
+            lane=attempt.lane,
+            previous=attempt.previous if attempt.lane == "main" else None,
             to=attempt.upto,
             entries=attempt.entries,
             status=attempt.status,

@@ -10,8 +10,8 @@ from app.platform.ids import new_id
 from app.platform.wire import wire_time
 from app.settings import Settings
 
-from .courier import post
 from .endpoints import Endpoint
+from .exchange import post
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,17 @@
 """Writing down what came of requests: many followers' results in one transaction."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.journal import Report, Step, advance, report
-from app.platform.db import Database
+from app.journal import EarlyStep, LaneName, Report, Step, advance, advance_early, report
+from app.platform.db import Database, Unavailable
 from app.platform.ids import new_id
 
 from .endpoints import note_result
@@ -34,35 +35,44 @@ class Attempt:
     error: str | None = None
     detail: str | None = None
     answer: str | None = None
+    lane: LaneName = "main"
     id: UUID = field(default_factory=new_id)
 
 
+S = TypeVar("S", Step, EarlyStep)
+
+
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(Generic[S]):
     """A step forward of one follower, with the request that led to it, if there was one.
 
     ``healed`` tells that an error was shown until now.
     """
 
-    step: Step
+    step: S
     attempt: Attempt | None = None
     reports: Sequence[Report] = ()
     healed: bool = False
 
 
-class Settler:
+class Settler(Generic[S]):
     """Commits results as they come, all that wait at the moment in one transaction.
 
     Two transactions for every batch were measured to cost more than sending it.
     """
 
-    def __init__(self, database: Database) -> None:
-        """Take the database; nothing is written before there is a result."""
+    def __init__(
+        self,
+        database: Database,
+        move: Callable[[AsyncSession, list[S]], Awaitable[frozenset[int]]],
+    ) -> None:
+        """Take the database, and what moves the cursors of a lane."""
         self._database = database
-        self._waiting: list[tuple[Result, asyncio.Future[bool]]] = []
+        self._move: Callable[[AsyncSession, list[S]], Awaitable[frozenset[int]]] = move
+        self._waiting: list[tuple[Result[S], asyncio.Future[bool]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def settle(self, result: Result) -> bool:
+    async def settle(self, result: Result[S]) -> bool:
         """Write a result down; False if its follower's fence was raised meanwhile.
 
         Raises:
@@ -77,41 +87,59 @@ class Settler:
     async def _run(self) -> None:
         while self._waiting:
             waiting, self._waiting = self._waiting, []
-            try:
-                async with self._database.transaction() as session:
-                    moved = await _write(session, [result for result, _ in waiting])
-            except Exception as error:  # noqa: BLE001 - whoever waits raises it
-                for _, done in waiting:
-                    done.set_exception(error)
-                    done.exception()  # else asyncio complains of those that nobody awaits
-            else:
-                for result, done in waiting:
-                    done.set_result(result.step.follower in moved)
+            await self._write_down(waiting)
         self._running = None
 
+    async def _write_down(self, waiting: Sequence[tuple[Result[S], asyncio.Future[bool]]]) -> None:
+        """Write results down together; where that fails, one by one: only the bad one fails."""
+        try:
+            async with self._database.transaction() as session:
+                moved = await self._write(session, [result for result, _ in waiting])
+        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+            if len(waiting) > 1 and not isinstance(error, Unavailable):
+                for one in waiting:
+                    await self._write_down([one])
+                return
+            for _, done in waiting:
+                done.set_exception(error)
+                done.exception()  # else asyncio complains of those that nobody awaits
+        else:
+            for result, done in waiting:
+                done.set_result(result.step.follower in moved)
 
-async def _write(session: AsyncSession, results: Sequence[Result]) -> frozenset[int]:
-    moved = await advance(session, [result.step for result in results])
-    kept = [result for result in results if result.step.follower in moved]
-    await keep_attempts(session, [result.attempt for result in results if result.attempt])
-    for result in kept:
-        if result.healed and result.attempt is not None:
-            await note_result(session, result.step.follower, error=None, at=result.attempt.at)
-        if result.reports:
-            by_position = {one.position: one for one in result.reports}
-            await report(session, result.step.follower, by_position, result.step.at)
-    return moved
+    async def _write(self, session: AsyncSession, results: Sequence[Result[S]]) -> frozenset[int]:
+        moved = await self._move(session, [result.step for result in results])
+        await keep_attempts(session, [result.attempt for result in results if result.attempt])
+        for result in results:
+            if result.step.follower not in moved:
+                continue
+            if result.healed and result.attempt is not None:
+                await note_result(session, result.step.follower, error=None, at=result.attempt.at)
+            if result.reports:
+                by_position = {one.position: one for one in result.reports}
+                await report(session, result.step.follower, by_position, result.step.at)
+        return moved
+
+
+def main_settler(database: Database) -> Settler[Step]:
+    """Settle what came of the main lane."""
+    return Settler(database, advance)
+
+
+def early_settler(database: Database) -> Settler[EarlyStep]:
+    """Settle what came of the express lane."""
+    return Settler(database, advance_early)
 
 
 # One statement for all: a row at a time took longer than to send what the rows tell of.
 _KEEP = text("""
     INSERT INTO attempts (id, at, database, previous, upto, entries, duration_ms, status, error,
-                          detail, answer)
+                          detail, answer, lane)
     SELECT * FROM unnest(
         CAST(:ids AS uuid[]), CAST(:ats AS timestamptz[]), CAST(:databases AS int2[]),
         CAST(:previous AS int8[]), CAST(:uptos AS int8[]), CAST(:entries AS int4[]),
         CAST(:durations AS int4[]), CAST(:statuses AS int2[]), CAST(:errors AS text[]),
-        CAST(:details AS text[]), CAST(:answers AS text[])
+        CAST(:details AS text[]), CAST(:answers AS text[]), CAST(:lanes AS text[])
     )
 """)
 
@@ -134,6 +162,7 @@ async def keep_attempts(session: AsyncSession, attempts: Sequence[Attempt]) -> N
             "errors": [one.error for one in attempts],
             "details": [one.detail for one in attempts],
             "answers": [one.answer for one in attempts],
+            "lanes": [one.lane for one in attempts],
         },
     )
 
@@ -158,6 +187,8 @@ async def list_attempts(
             row.error,
             row.detail,
             row.answer,
+            # The column holds nothing but what an Attempt was made of.
+            row.lane,  # type: ignore[arg-type]
             row.id,
         )
         for row in rows.scalars()

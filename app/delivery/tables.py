@@ -3,7 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, SmallInteger, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,6 +44,23 @@ class EndpointRow(Base):
     last_error: Mapped[str | None] = mapped_column(Text)
     last_error_at: Mapped[datetime | None] = mapped_column(_Instant)
     on_poison: Mapped[str] = mapped_column(Text, server_default=text("'block'"))
+    recall_url: Mapped[str | None] = mapped_column(Text)
+
+
+class RecallLaneRow(Base):
+    """How far a database's recalls are; there is a row where it has a ``recall_url``."""
+
+    __tablename__ = "recall_lanes"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+    database: Mapped[int] = mapped_column(
+        SmallInteger, ForeignKey("endpoints.database", ondelete="CASCADE"), primary_key=True
+    )
+    after: Mapped[int] = mapped_column(BigInteger)
+    failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    due_at: Mapped[datetime] = mapped_column(_Instant, server_default=text("now()"))
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    lease_until: Mapped[datetime | None] = mapped_column(_Instant)
 
 
 class AttemptRow(Base):

@@ -11,6 +11,7 @@ in; this room knows no rule about opt-outs.
 """
 
 from . import tables as tables
+from .access import TheStorage
 from .bad_file import BadFile
 from .columns import BadMapping, Columns, Field, map_columns
 from .dates import DateOrder, find_order, read_date
@@ -32,11 +33,12 @@ from .jobs import (
 from .layout import Layout
 from .limits import Limits
 from .reading import read_batches, read_layout, read_rows, read_sample
-from .results import Result
+from .results import Result, guard
 from .rows import Batch, Fault, Row
 from .running import Handler, JobRunner, Work
 from .source import open_file
 from .storage import (
+    SEALED,
     FileGone,
     FileWriter,
     Storage,
@@ -44,11 +46,13 @@ from .storage import (
     keep_file,
     read_file,
     release_file,
+    sealed_in,
 )
 from .uploads import Upload, UploadTooSlow, discard, receive_upload
 from .values import BadValue, clean, phone_text, plain_text
 
 __all__ = [
+    "SEALED",
     "BadFile",
     "BadMapping",
     "BadValue",
@@ -74,6 +78,7 @@ __all__ = [
     "Row",
     "Storage",
     "StoredFile",
+    "TheStorage",
     "TooManyJobs",
     "Upload",
     "UploadTooSlow",
@@ -84,6 +89,7 @@ __all__ = [
     "discard",
     "find_job",
     "find_order",
+    "guard",
     "guess_columns",
     "keep_file",
     "list_jobs",
@@ -100,4 +106,5 @@ __all__ = [
     "receive_upload",
     "release_file",
     "require_room",
+    "sealed_in",
 ]

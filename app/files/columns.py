@@ -79,8 +79,10 @@ _DATE = re.compile(r"(?:19|20)[0-9]{6}|[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}(
 _SCIENTIFIC = re.compile(r"[0-9][.,]?[0-9]*E\+?[0-9]+", re.IGNORECASE)
 _NINE = re.compile(r"[0-9]{9}")
 _CUSTOMER = re.compile(r"[\w-]+:\S.*")
-_NUMBER = re.compile(r"[+(]?[0-9][0-9\s().,\-/]*")
-_DATA = (_EMAIL, _DATE, _SCIENTIFIC, _NUMBER, _CUSTOMER)
+_LONG_NUMBER = re.compile(r"(?=(?:[^0-9]*[0-9]){6})[+(]?[0-9][0-9\s().\-/]*")
+_NUMBER = re.compile(r"[0-9][0-9\s.,]*")
+_CONTACT_POINT = (_EMAIL, _LONG_NUMBER, _SCIENTIFIC)
+_NO_WORD = (_DATE, _NUMBER, _CUSTOMER)
 _MEDIA = re.compile(r"(?:(?:voice|sms|messaging|email|post)(?:\s*[,;|+ ]\s*)?)+")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _AROUND = " \t\r\n='\"\u00a0\u202f\ufeff"
@@ -118,8 +120,21 @@ def map_columns(header: Sequence[str] | None, width: int, mapping: Mapping[str, 
 
 
 def is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Tell whether the first of some rows names the columns, and is no contact point itself."""
-    return not any(_is_data(cell) for cell in rows[0]) and any(cell.strip() for cell in rows[0])
+    """Tell whether the first of some rows names the columns.
+
+    A contact point in it says no, a name that is known says yes; else whatever is no word says no.
+    """
+    values = [value for cell in rows[0] if (value := _bare(cell))]
+    undated = [value for value in values if not _DATE.fullmatch(value)]
+    if not values or any(_fits(value, _CONTACT_POINT) for value in undated):
+        return False
+    if any(_field(plain(value)) for value in values):
+        return True
+    return not any(_fits(value, _NO_WORD) for value in values)
+
+
+def _fits(value: str, patterns: Sequence[re.Pattern[str]]) -> bool:
+    return any(pattern.fullmatch(value) for pattern in patterns)
 
 
 def _error(name: str, detail: str) -> FieldError:
@@ -234,11 +249,6 @@ def _has_digits(value: str) -> bool:
 
 def _is_customer(value: str) -> bool:
     return bool(_CUSTOMER.fullmatch(value))
-
-
-def _is_data(cell: str) -> bool:
-    value = _bare(cell)
-    return any(pattern.fullmatch(value) for pattern in _DATA)
 
 
 _LOOKS: dict[Field, Callable[[str], bool]] = {

@@ -153,6 +153,8 @@ def _iso(text: str) -> date | None:
 
 def _mail(text: str) -> date | None:
     try:
-        return parsedate_to_datetime(text)
+        found = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, AttributeError):
         return None
+    # The year 1, by which Go writes that it knows none, would be read as 2001.
+    return found if str(found.year) in text else None

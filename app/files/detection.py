@@ -1,19 +1,18 @@
 """Finding out what a text looks like from its beginning: delimiter, header, line end."""
 
 import csv
-import io
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from .bad_file import BadFile
 from .columns import is_header
 from .layout import Format
 from .limits import Limits
+from .lines import split_lines
 
 _ROWS = 200
 """Rows that are looked at."""
@@ -54,7 +53,7 @@ def find_table(text: str, limits: Limits, *, delimiter: str | None = None) -> Ta
         raise BadFile("json-array", "a JSON array is not read; one object a line (NDJSON) is")
     told = _EXCEL.match(text)
     head = told[0] if told else text[: len(text) - len(start)]
-    lines = io.StringIO(text[len(head) :], newline="").readlines()
+    lines = split_lines(text[len(head) :])
     sign = delimiter or (told[1] if told else _delimiter(lines))
     if sign is None:
         return _lines_of_text(lines, newline, head)
@@ -69,7 +68,7 @@ def _newline(text: str) -> str:
 def _members(text: str, limits: Limits) -> tuple[str, ...] | None:
     """List the names in the first objects, in order; None if the first is no object."""
     names: dict[str, None] = {}
-    for number, line in enumerate(islice(text.splitlines(), _ROWS)):
+    for number, line in enumerate(split_lines(text)):
         document = read_object(line)
         if document is None and number == 0:
             return None

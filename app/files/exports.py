@@ -137,11 +137,18 @@ def guess_columns(header: Sequence[str] | None, samples: Sequence[Sequence[str]]
             for at, name in enumerate(header or ())
             if plain(name) in export.fields
         }
-    if not any(field in columns for field in CONTACTS):
+    if not _tells_of_contacts(columns):
         columns |= guess_by_values(samples, taken=columns)
+    if not _tells_of_contacts(columns) and header:
+        # A few bad rows must not leave a file without any column.
+        columns |= guess_by_names(header, [])
     if Field.PHONE not in columns:
         columns.pop(Field.AREA_CODE, None)
     return columns
+
+
+def _tells_of_contacts(columns: Columns) -> bool:
+    return any(field in columns for field in CONTACTS)
 
 
 class ReasonOfRow:

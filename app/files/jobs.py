@@ -22,6 +22,8 @@ from .tables import JobRow
 
 JobState = Literal["queued", "running", "done", "failed"]
 _OPEN = ("queued", "running")
+_OF_A_KEY = 2
+"""Jobs of one key under way at once."""
 _PLACE = 0x6A6F6273
 """The advisory lock, with the key's number, of whoever queues a job."""
 
@@ -159,8 +161,8 @@ async def list_jobs(
 async def claim_job(session: AsyncSession, kinds: Collection[str], *, lease: float) -> Job | None:
     """Take the job whose turn it is, for ``lease`` seconds; None if nothing is due.
 
-    The turn is that of the key with the fewest jobs under way, so that one with twenty files
-    holds up nobody who has one.
+    The turn is that of the key with the fewest jobs under way, of which it has two at most, so
+    that one with twenty files holds up nobody who has one.
     """
     other = aliased(JobRow)
     under_way = (
@@ -171,6 +173,7 @@ async def claim_job(session: AsyncSession, kinds: Collection[str], *, lease: flo
     turn = (
         select(JobRow.id)
         .where(JobRow.state.in_(_OPEN), JobRow.due_at <= func.now(), JobRow.kind.in_(kinds))
+        .where(under_way < _OF_A_KEY)
         .order_by(under_way, JobRow.created_at)
         .limit(1)
         .with_for_update(skip_locked=True, of=JobRow)

@@ -21,20 +21,25 @@ def whole_lines(pieces: Iterable[str], limits: Limits, *, line: int) -> Iterator
     Raises:
         BadFile: a line is too long.
     """
-    rest = ""
+    rest: list[str] = []
+    length = 0
     for piece in pieces:
-        text = rest + piece
-        cut = _last_line_end(text)
-        rest = text[cut:]
-        if cut:
-            lines = split_lines(text[:cut])
-            line += len(lines)
-            yield lines
-        if len(rest) > limits.line_characters:
+        rest.append(piece)
+        length += len(piece)
+        if "\n" in piece or "\r" in piece or piece is rest[0] or rest[-2].endswith("\r"):
+            text = "".join(rest)
+            cut = _last_line_end(text)
+            rest = [text[cut:]]
+            length = len(rest[0])
+            if cut:
+                lines = split_lines(text[:cut])
+                line += len(lines)
+                yield lines
+        if length > limits.line_characters:
             most = f"{limits.line_characters:,}"
             raise BadFile("line-too-long", f"a line has more than {most} characters", line=line)
-    if rest:
-        yield split_lines(rest)
+    if length:
+        yield split_lines("".join(rest))
 
 
 def one_row_a_line(

@@ -13,6 +13,14 @@ from .layout import Layout
 _NUMBER = r"[0-9(][0-9 .,()\-/\u00a0\u202f]*(?:[eE][+\-]?[0-9]+)?"
 """What may stand behind a plus or a minus: the rest of a number, or of a phone number."""
 
+_ENDS = "\r\n"
+_FORMULA = re.compile(rf"[=@\t\r]|[+\-](?!{_NUMBER}\Z)")
+
+
+def guard(cell: str) -> str:
+    """Write a cell for a file that people open: an apostrophe before what is like a formula."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
 
 class Result:
     """Writes the rows of one file with more columns behind them."""
@@ -28,10 +36,9 @@ class Result:
         quoted = rf"(?:(?<=[=@\t\r])|(?<=[+\-])(?!{_NUMBER}{quote}))"
         self._bare = re.compile(rf"[=@\t+\-]{bare}")
         self._quoted = re.compile(rf"[=@\t\r+\-]{quoted}")
-        self._suspect = re.compile(
-            rf"[=@\t+\-](?:(?<=[{part}\r\n].){bare}|(?<={quote}.){quoted})"
-            rf"|\r(?<=[{part}\r\n]{quote}\r)"
-        )
+        # It begins with the signs, for which alone text is looked through quickly.
+        self._suspect = re.compile(rf"[=@\t+\-](?:(?<=[{part}\r\n].){bare}|(?<={quote}.){quoted})")
+        self._suspect_cr = re.compile(rf"{quote}(?<=[{part}\r\n].)\r")
         inside = rf"(?:{quote}(?:[^{quote}]|{quote}{quote})*{quote}?)?"
         is_one_cell = layout.format == "lines"
         self._cell = re.compile(r"(?s:.*)" if is_one_cell else rf"{inside}[^{part}]*")
@@ -56,18 +63,20 @@ class Result:
 
     def rows(self, raws: Sequence[str], tails: Iterable[str]) -> list[str]:
         """Guard rows, each as it was read, and put a tail behind each."""
-        guarded = self.all_guarded(raws)
-        return [self._appended(raw, tail) for raw, tail in zip(guarded, tails, strict=True)]
+        guarded = zip(self.all_guarded(raws), tails, strict=True)
+        if self._layout.format == "ndjson":
+            return [self._appended(raw, tail) for raw, tail in guarded]
+        return [f"{(body := raw.rstrip(_ENDS))}{tail}{raw[len(body) :]}" for raw, tail in guarded]
 
     def all_guarded(self, raws: Sequence[str]) -> Sequence[str]:
         """Guard rows; where none needs it, and few do, they are looked at together."""
-        if self._layout.format == "ndjson" or not self._suspect.search("\n" + "".join(raws)):
+        if not self._is_suspect("".join(raws)):
             return raws
         return [self.guarded(raw) for raw in raws]
 
     def guarded(self, raw: str) -> str:
         """Put an apostrophe before each cell of a row that begins like a formula."""
-        if self._layout.format == "ndjson" or not self._suspect.search("\n" + raw):
+        if not self._is_suspect(raw):
             return raw
         parts: list[str] = []
         at = 0
@@ -80,8 +89,15 @@ class Result:
             parts += text[:opening], mark, text[opening:], raw[at - 1 : at]
         return "".join(parts)
 
+    def _is_suspect(self, text: str) -> bool:
+        """Tell whether a cell in it may begin like a formula."""
+        if self._layout.format == "ndjson":
+            return False
+        text = "\n" + text
+        return bool(self._suspect.search(text) or self._suspect_cr.search(text))
+
     def _appended(self, raw: str, tail: str) -> str:
-        body = raw.rstrip("\r\n")
+        body = raw.rstrip(_ENDS)
         if self._layout.format != "ndjson":
             return f"{body}{tail}{raw[len(body) :]}"
         inside, brace, rest = raw.rpartition("}")

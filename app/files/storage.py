@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.ids import new_id
+from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
 CHUNK = 1_048_576
@@ -296,3 +298,24 @@ def _write_durably(folder: Path, number: int, sealed: bytes) -> None:
         os.fsync(entry)
     finally:
         os.close(entry)
+
+
+def sealed_in(folder: Path, prefix: bytes) -> int:
+    """Count the chunks in a directory of files whose sealed bytes begin so; it blocks."""
+    count = 0
+    for path in folder.glob("*/[0-9]*"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            count += file.read(len(prefix)) == prefix
+    return count
+
+
+SEALED = (
+    Sealed("files", "name", ("id",), lambda row: _name_context(row.id)),
+    Sealed(
+        "file_chunks",
+        "sealed",
+        ("file", "number"),
+        lambda row: _chunk_context(row.file, row.number),
+    ),
+)
+"""The columns of this room that are sealed."""

@@ -23,7 +23,7 @@ class BadValue(ValueError):  # noqa: N818 - it says what the value is
 def clean(cell: str) -> str:
     """Take off what stands around a value: spaces, a leading apostrophe, ``="…"``.
 
-    Bytes of Windows-1252 in a file of UTF-8 are read as such, cell by cell.
+    Single bytes of Windows-1252 in a text of UTF-8 are read as such.
     """
     if not cell.isascii():
         cell = _repaired(cell)
@@ -65,9 +65,9 @@ def plain_text(cell: str) -> str:
 
 
 def _repaired(cell: str) -> str:
-    if not _WRONG_BYTES.search(cell):
-        return cell
-    try:
-        return cell.encode("utf-8", "surrogateescape").decode("cp1252")
-    except UnicodeError:
-        return cell
+    return _WRONG_BYTES.sub(_letter, cell)
+
+
+def _letter(wrong: re.Match[str]) -> str:
+    byte = wrong[0].encode("utf-8", "surrogateescape")
+    return byte.decode("cp1252", "surrogateescape")

@@ -7,10 +7,12 @@ time; and that no ``repr`` and no error shows a contact point unmasked.
 
 from .digests import DigestKeys, identifier_hmac, plain_sha256
 from .identifier import Identifier, mask, normalise, normalise_many
+from .phones import PHONE_TABLES
 from .spelling import country_of, spelled
 from .text import Unusable
 
 __all__ = [
+    "PHONE_TABLES",
     "DigestKeys",
     "Identifier",
     "Unusable",

@@ -13,6 +13,9 @@ from phonenumbers import NumberParseException, PhoneNumber
 from .plans import LONGEST, SEPARATORS, plan_abroad, plan_of
 from .text import Unusable, require_bounded, require_plain
 
+PHONE_TABLES = f"{phonenumbers.__version__}+1"
+"""What normal forms were made by; the number after the plus grows with a rule of this room."""
+
 _REGIONS = phonenumbers.SUPPORTED_REGIONS | {"AQ", "BV", "GS", "HM", "PN", "TF", "UM"}
 """Those with a numbering plan, and those of ISO 3166-1 without one, where E.164 still works."""
 

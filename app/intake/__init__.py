@@ -3,7 +3,7 @@
 It alone may touch registry and contacts in one transaction. What it acknowledged is committed.
 """
 
-from .api import ROUTERS
+from . import api, imports_api, links_api
 from .desk import (
     TAKE_BACK_WITHIN,
     Recorded,
@@ -15,31 +15,58 @@ from .desk import (
 )
 from .erasures import complete_erasure, open_erasures
 from .history import Act, History, read_history
+from .import_job import import_handler
+from .import_voids import VOID, void_handler
+from .imports import IMPORT, SEALED
+from .links import BadLink, Link, Purpose, open_link, revoke_links, seal_link
 from .opt_outs import OptOut, Voided, find_opt_out, void
+from .people import Choice, choose, click, object_openly, read_choice, stop_everything
 from .receipts import Hop, Propagation, Receipt, accept, read_propagation, read_receipt
+from .renormalising import Renormalised, renormalise
+
+ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS, links_api.links)
 
 __all__ = [
+    "IMPORT",
     "ROUTERS",
+    "SEALED",
     "TAKE_BACK_WITHIN",
+    "VOID",
     "Act",
+    "BadLink",
+    "Choice",
     "History",
     "Hop",
+    "Link",
     "OptOut",
     "Propagation",
+    "Purpose",
     "Receipt",
     "Recorded",
+    "Renormalised",
     "TooLateToTakeBack",
     "Voided",
     "accept",
+    "choose",
+    "click",
     "complete_erasure",
     "count_since",
     "find_opt_out",
+    "import_handler",
+    "object_openly",
     "open_erasures",
+    "open_link",
     "points_of",
+    "read_choice",
     "read_history",
     "read_propagation",
     "read_receipt",
     "recent_by",
+    "renormalise",
     "require_takeable",
+    "revoke_links",
+    "seal_link",
+    "stop_everything",
     "void",
+    "void_handler",
 ]

@@ -9,12 +9,12 @@ from app.identifiers import Identifier, mask
 from app.journal import EVERY_MEDIUM
 from app.parties import (
     Caller,
-    Directory,
     TheDirectory,
+    ThePurpose,
+    TheReads,
     UnknownBrand,
     UnknownChannel,
     list_databases,
-    note,
     requires,
 )
 from app.platform.clock import now
@@ -23,13 +23,12 @@ from app.platform.idempotency import REPLAYED, Once
 from app.platform.ids import new_id
 from app.platform.openapi import responses
 from app.platform.pages import Page, cut
-from app.platform.problems import FieldError
-from app.platform.refusals import InvalidRequest
 from app.platform.web import router
 from app.points import DefaultRegion, ThePointKeys, UnusableIdentifier, find_point, read_identifier
 from app.registry import Lifting, ObjectionIsNewer, WiderObjectionStands
 
 from . import models as wire
+from .channels import channel_of
 from .erasures import Erasure, find_erasure, request_erasure
 from .history import read_history
 from .opt_outs import (
@@ -86,7 +85,7 @@ async def record_opt_out(
         id=new_id(),
         recorded_at=at,
         occurred_at=occurred(body.occurred_at, at, pointer="/occurred_at"),
-        channel=await _channel(caller, body.channel, directory),
+        channel=await channel_of(caller, body.channel, directory),
         reason=body.reason,
         media=body.scope,
         brand=await wire.brand_number(directory, body.brand),
@@ -113,8 +112,13 @@ async def list_recorded_opt_outs(
     caller: Reader,
     session: ReadSession,
     directory: TheDirectory,
+    reads: TheReads,
+    purpose: ThePurpose,
 ) -> Page[wire.OptOutOut]:
-    """List opt-outs, the latest first. A key bound to a channel sees what that one recorded."""
+    """List opt-outs, the latest first. A key bound to a channel sees what that one recorded.
+
+    The audit notes how many were read, many pages of a minute in one line.
+    """
     channel = caller.channel
     if query.channel is not None:
         channel = await directory.channel(query.channel)
@@ -131,6 +135,8 @@ async def list_recorded_opt_outs(
         session, wanted, before=None if after is None else after[0], limit=query.limit + 1
     )
     page, next_cursor = cut(rows, query.limit, lambda row: (row.id,))
+    subject = "opt-outs" if channel is None else f"channel:{await directory.channel_slug(channel)}"
+    await reads.note(caller, "opt-outs.listed", subject, rows=len(page), purpose=purpose, at=now())
     items = [await wire.OptOutOut.of(row, directory) for row in page]
     return Page(items=items, next_cursor=next_cursor)
 
@@ -182,7 +188,6 @@ async def void_opt_out(
     await once.replay(by=caller.key)
     at = now()
     opt_out = await find_opt_out(session, id, channel=caller.channel)
-    await note(session, caller.actor, "opt-out.voided", f"opt-out:{id}", at)
     voided = await void(session, opt_out.id, by=caller.actor, reason=body.reason, at=at)
     answer = wire.VoidOut(id=id, voided_at=voided.at, position=voided.position)
     return await once.remember(answer, status=200)
@@ -243,7 +248,7 @@ async def record_reinstatement(
         id=new_id(),
         brand=await wire.brand_number(directory, body.brand),
         media=body.media or EVERY_MEDIUM,
-        channel=await _channel(caller, body.channel, directory),
+        channel=await channel_of(caller, body.channel, directory),
         key=caller.key,
         # Never later than the recording: a fast clock must not lift what is said after it.
         occurred_at=min(occurred(body.occurred_at, at, pointer="/occurred_at"), at),
@@ -310,20 +315,6 @@ async def read_erasure(
         completed_at=erasure.completed_at,
         reference=erasure.reference,
     )
-
-
-async def _channel(caller: Caller, slug: str | None, directory: Directory) -> int:
-    """Find the channel that an act is recorded for."""
-    if slug is not None:
-        channel = await directory.channel(slug)
-        caller.speak_for(channel)
-        return channel
-    if caller.channel is None:
-        raise InvalidRequest(
-            "This key is bound to no channel, so the request must name one.",
-            errors=[FieldError("/channel", "is needed with a key that is bound to no channel")],
-        )
-    return caller.channel
 
 
 def _identifier(given: wire.IdentifierIn, region: str, pointer: str) -> Identifier:

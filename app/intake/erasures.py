@@ -9,9 +9,9 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Identifier
-from app.journal import Change, Lane, Reason, who_was_told
+from app.journal import Change, Lane, Reason, is_anyone_behind
 from app.platform.refusals import NotFound
-from app.points import PointKeys, destroy_values, lock_point_ids, lock_points
+from app.points import PointKeys, destroy_values, find_merged, lock_point_ids, lock_points
 from app.registry import (
     Cause,
     forget_evidence,
@@ -49,9 +49,13 @@ async def request_erasure(
 ) -> Requested:
     """Tell every database that was told of some contact points to erase them.
 
-    Checks go on blocking. The values are destroyed by ``complete_erasures``.
+    In their former normal forms too, where the phone tables have changed. Checks go on blocking.
+    The values are destroyed by ``complete_erasures``.
     """
     points = await lock_points(session, keys, identifiers)
+    merged = await find_merged(session, [point.id for point in points.values()])
+    everywhere = {point.id: point for point in points.values()}
+    everywhere |= {point.id: point for point, _ in merged.values()}
     await session.execute(
         insert(ErasureRow).values(
             id=erasure.id,
@@ -63,11 +67,11 @@ async def request_erasure(
     if points:
         await session.execute(
             insert(ErasurePoint),
-            [{"erasure": erasure.id, "point": point.id} for point in points.values()],
+            [{"erasure": erasure.id, "point": point} for point in everywhere],
         )
     at = erasure.recorded_at
     cause = Cause(Change.ERASED, Reason.ERASURE, Lane.LIVE, at, at)
-    states = await tell_erased(session, cause, list(points.values()))
+    states = await tell_erased(session, cause, list(everywhere.values()))
     position = max((state.position for state in states), default=None)
     return Requested(erasure, frozenset(points), position)
 
@@ -123,9 +127,10 @@ async def complete_erasure(
 
 async def _all_told(session: AsyncSession, points: Collection[int]) -> bool:
     # The last entry of each, not the erasure's own: an opt-out that came since must be told too.
+    # And whoever begins again has heard the name once more when the value is destroyed half-way,
+    # and would never hear that it is to be erased.
     positions = [state.position for state in await read_states(session, points)]
-    told = await who_was_told(session, positions)
-    return all(one.acknowledged_at is not None for one in told)
+    return not await is_anyone_behind(session, positions)
 
 
 def _erasure(row: ErasureRow) -> Erasure:

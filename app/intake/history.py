@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.journal import Media, Reason
 from app.registry import Ground, Lifting, State, grounds_on, read_states, reinstatements_of
 
+from .imports import find_import_times
 from .opt_outs import find_opt_outs
 
 _MOST = 500
@@ -17,10 +18,14 @@ _MOST = 500
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """An opt-out or a reinstatement about a contact point; ``standing`` are the media it holds."""
+    """What was said about a contact point; ``standing`` are the media for which it stands.
 
-    type: Literal["opt_out", "reinstatement"]
+    ``line`` is where it stood in the file of an import.
+    """
+
+    type: Literal["opt_out", "import", "reinstatement"]
     id: UUID
+    line: int | None
     occurred_at: datetime
     recorded_at: datetime
     channel: int
@@ -52,8 +57,10 @@ async def read_history(session: AsyncSession, point: int | None, *, channel: int
         for ground in await grounds_on(session, point, most=_MOST)
         if channel in (None, ground.channel)
     ]
-    opt_outs = await find_opt_outs(session, {ground.opt_out for ground in grounds})
-    acts = [_laid(ground, opt_outs[ground.opt_out].recorded_at) for ground in grounds]
+    opt_outs = await find_opt_outs(session, {one.opt_out for one in grounds if not one.line})
+    recorded = {number: one.recorded_at for number, one in opt_outs.items()}
+    recorded |= await find_import_times(session, {one.opt_out for one in grounds if one.line})
+    acts = [_laid(ground, recorded[ground.opt_out]) for ground in grounds]
     acts += [
         _lifted(lifting)
         for lifting in await reinstatements_of(session, point, most=_MOST)
@@ -66,8 +73,9 @@ async def read_history(session: AsyncSession, point: int | None, *, channel: int
 def _laid(ground: Ground, recorded_at: datetime) -> Act:
     standing = Media(0) if ground.voided_at else ground.media & ~ground.lifted
     return Act(
-        "opt_out",
+        "import" if ground.line else "opt_out",
         ground.opt_out,
+        ground.line,
         ground.occurred_at,
         recorded_at,
         ground.channel,
@@ -83,6 +91,7 @@ def _lifted(lifting: Lifting) -> Act:
     return Act(
         "reinstatement",
         lifting.id,
+        None,
         lifting.occurred_at,
         lifting.recorded_at,
         lifting.channel,

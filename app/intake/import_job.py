@@ -8,9 +8,11 @@ twice.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import closing
 from typing import BinaryIO, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.files import (
     BadMapping,
@@ -65,11 +67,16 @@ def import_handler(storage: Storage, keys: PointKeys) -> Handler:
     return do_import
 
 
-class _Ready(NamedTuple):
+class Ready(NamedTuple):
     """A chunk with all that takes the processor's time done."""
 
     chunk: Chunk
     prepared: list[Prepared]
+
+    @classmethod
+    def of(cls, keys: PointKeys, chunk: Chunk) -> "Ready":
+        """Digest and seal the contact points of a chunk."""
+        return cls(chunk, prepare_points(keys, [row.identifier for row in chunk.asked]))
 
 
 class _Look(NamedTuple):
@@ -148,13 +155,11 @@ class _Doing:
             await note_layout(session, self._number, said | {"columns": mapping})
 
     async def _each(self, chunks: Iterator[Chunk], one: Import) -> None:
-        def prepare() -> _Ready | None:
+        def prepare() -> Ready | None:
             chunk = next(chunks, None)
             if chunk is None:
                 return None
-            return _Ready(
-                chunk, prepare_points(self._keys, [row.identifier for row in chunk.asked])
-            )
+            return Ready(chunk, prepare_points(self._keys, [row.identifier for row in chunk.asked]))
 
         lay = self._try if one.dry_run else self._lay
         following = asyncio.create_task(asyncio.to_thread(prepare))
@@ -166,24 +171,14 @@ class _Doing:
             # A thread cannot be stopped: what it reads from must stay open until it has ended.
             await asyncio.gather(following, return_exceptions=True)
 
-    async def _lay(self, ready: _Ready, one: Import) -> None:
-        """Lay a chunk's grounds and tell of them; the append is the last statement."""
-        chunk = ready.chunk
-        async with self._work.database.transaction() as session:
-            same = await hold_import(session, one.id)
-            if same is None:
-                raise JobFailed("voided", "The import was voided before it was done.")
-            claimed = await claim_many(session, self._keys, ready.prepared)
-            source = Source(one.id, one.channel, now(), same)
-            planned = await plan(session, source, _listed(ready, claimed), claimed.known)
-            back = planned.points & claimed.erased
-            if back:
-                await reseal(session, _sealed(ready, claimed, back))
-            await keep_refused(session, one.id, chunk.refused)
-            await self._work.save(session, self._progress(chunk, planned))
-            await lay_planned(session, source, planned, then=TELL, parameters={"import": one.id})
+    async def _lay(self, ready: Ready, one: Import) -> None:
+        async def save(session: AsyncSession, planned: Plan) -> None:
+            await self._work.save(session, self._progress(ready.chunk, planned))
 
-    async def _try(self, ready: _Ready, one: Import) -> None:
+        async with self._work.database.transaction() as session:
+            await lay_chunk(session, self._keys, one, ready, save)
+
+    async def _try(self, ready: Ready, one: Import) -> None:
         """Count what laying a chunk would do."""
         digests = [each.digest for each in ready.prepared]
         async with self._work.database.reading() as session:
@@ -221,6 +216,34 @@ class _Doing:
         )
 
 
+async def lay_chunk(
+    session: AsyncSession,
+    keys: PointKeys,
+    one: Import,
+    ready: Ready,
+    save: Callable[[AsyncSession, Plan], Awaitable[None]],
+) -> None:
+    """Lay the grounds of some rows and tell of them; the append is the last statement.
+
+    ``save`` writes down how far the import is, in the same transaction.
+
+    Raises:
+        JobFailed: the import was voided meanwhile.
+    """
+    same = await hold_import(session, one.id)
+    if same is None:
+        raise JobFailed("voided", "The import was voided before it was done.")
+    claimed = await claim_many(session, keys, ready.prepared)
+    source = Source(one.id, one.channel, now(), same)
+    planned = await plan(session, source, _listed(ready, claimed), claimed.known)
+    back = planned.points & claimed.erased
+    if back:
+        await reseal(session, _sealed(ready, claimed, back))
+    await keep_refused(session, one.id, ready.chunk.refused)
+    await save(session, planned)
+    await lay_planned(session, source, planned, then=TELL, parameters={"import": one.id})
+
+
 def _look(source: BinaryIO, one: Import) -> _Look:
     """Find out what a file looks like, and which columns hold what.
 
@@ -231,13 +254,16 @@ def _look(source: BinaryIO, one: Import) -> _Look:
     samples = read_sample(source, layout)
     if one.mapping is None:
         columns = guess_columns(layout.header, samples)
+        if not _holds_contacts(columns):
+            # Of few rows, one that is no good must not speak against a column's name.
+            columns = guess_columns(layout.header, [])
     else:
         try:
             columns = map_columns(layout.header, max(map(len, samples), default=0), one.mapping)
         except BadMapping as bad:
             faults = "; ".join(f"{error.pointer}: {error.detail}" for error in bad.errors)
             raise JobFailed(bad.type, f"{bad.detail} {faults}") from None
-    if not any(field in columns for field in _CONTACTS):
+    if not _holds_contacts(columns):
         raise JobFailed(
             "no-contact-points", "No column holds contact points; name one in the mapping."
         )
@@ -247,7 +273,11 @@ def _look(source: BinaryIO, one: Import) -> _Look:
     return _Look(layout, columns, find_order(dates))
 
 
-def _listed(ready: _Ready, claimed: Claimed) -> list[Listed]:
+def _holds_contacts(columns: Columns) -> bool:
+    return any(field in columns for field in _CONTACTS)
+
+
+def _listed(ready: Ready, claimed: Claimed) -> list[Listed]:
     return [
         Listed(
             row.line,
@@ -262,6 +292,6 @@ def _listed(ready: _Ready, claimed: Claimed) -> list[Listed]:
     ]
 
 
-def _sealed(ready: _Ready, claimed: Claimed, back: Sequence[int] | set[int]) -> dict[int, bytes]:
+def _sealed(ready: Ready, claimed: Claimed, back: Collection[int]) -> dict[int, bytes]:
     points = ((claimed.points[each.digest].id, each.sealed) for each in ready.prepared)
     return {point: sealed for point, sealed in points if point in back}

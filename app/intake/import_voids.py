@@ -1,5 +1,6 @@
 """Voiding an import that was a mistake: at once on the record, then chunk by chunk in a job."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -49,30 +50,40 @@ def void_handler() -> Handler:
 
     async def do_void(work: Work) -> None:
         source = UUID(work.job.params["import"])
-        after = int((work.job.resume or {}).get("ground", 0))
+        after: int | None = int((work.job.resume or {}).get("ground", 0))
         done = work.job.done_rows
-        while True:
-            voided = await _void_chunk(work, source, after, done)
-            if voided is None:
-                break
-            after, done = voided
+
+        async def save(session: AsyncSession, ground: int, grounds: int) -> None:
+            nonlocal done
+            done += grounds
+            await work.save(session, Progress(done_rows=done, resume={"ground": ground}))
+
+        while after is not None:
+            async with work.database.transaction() as session:
+                after = await void_chunk(session, source, after, save)
         async with work.database.transaction() as session:
             await work.save(session, Progress(rows=done))
 
     return do_void
 
 
-async def _void_chunk(work: Work, source: UUID, after: int, done: int) -> tuple[int, int] | None:
-    """Void the next grounds: the last one's number and how many it makes; None at the end."""
+async def void_chunk(
+    session: AsyncSession,
+    source: UUID,
+    after: int,
+    save: Callable[[AsyncSession, int, int], Awaitable[None]],
+) -> int | None:
+    """Void the next grounds of an import: the number of the last one, None at the end.
+
+    ``save`` writes down that number and how many they were, in the same transaction.
+    """
     at = now()
-    async with work.database.transaction() as session:
-        grounds = await next_grounds(session, source, after=after, most=GROUNDS)
-        if not grounds:
-            return None
-        points = await lock_point_ids(session, {one.point for one in grounds})
-        await void_these(session, grounds, at=at)
-        after, done = grounds[-1].ground, done + len(grounds)
-        await work.save(session, Progress(done_rows=done, resume={"ground": after}))
-        cause = Cause(Change.LIFTED, Reason.OBJECTION, Lane.BULK, at, at)
-        await rederive(session, cause, points, then=TELL, parameters={"import": source})
-    return after, done
+    grounds = await next_grounds(session, source, after=after, most=GROUNDS)
+    if not grounds:
+        return None
+    points = await lock_point_ids(session, {one.point for one in grounds})
+    await void_these(session, grounds, at=at)
+    await save(session, grounds[-1].ground, len(grounds))
+    cause = Cause(Change.LIFTED, Reason.OBJECTION, Lane.BULK, at, at)
+    await rederive(session, cause, points, then=TELL, parameters={"import": source})
+    return grounds[-1].ground

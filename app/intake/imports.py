@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import Media, Reason
 from app.platform.refusals import NotFound
+from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
 from .import_rows import Refused
@@ -201,3 +202,7 @@ def _import(row: ImportRow, vault: Vault) -> Import:
     if row.filename is None:
         return found
     return replace(found, filename=vault.unseal(row.filename, _context(row.id)).decode())
+
+
+SEALED = (Sealed("imports", "filename", ("id",), lambda row: _context(row.id)),)
+"""The columns of this room that are sealed."""

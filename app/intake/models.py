@@ -305,10 +305,11 @@ class StateOut(Answer):
 
 
 class HistoryOut(Answer):
-    """An opt-out or a reinstatement about the contact point."""
+    """An opt-out, a line of an import, or a reinstatement about the contact point."""
 
-    type: Literal["opt_out", "reinstatement"]
-    id: UUID
+    type: Literal["opt_out", "import", "reinstatement"]
+    id: UUID = Field(description="Of the opt-out, the import or the reinstatement")
+    line: int | None = Field(description="Of the import's file")
     occurred_at: Instant
     recorded_at: Instant
     channel: Slug
@@ -324,6 +325,7 @@ class HistoryOut(Answer):
         return cls(
             type=act.type,
             id=act.id,
+            line=act.line,
             occurred_at=act.occurred_at,
             recorded_at=act.recorded_at,
             channel=await directory.channel_slug(act.channel),

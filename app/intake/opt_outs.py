@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.functions import coalesce
 
 from app.journal import Media, Reason
+from app.parties import note
 from app.platform.problems import FieldError, Problem
 from app.platform.refusals import NotFound
 from app.points import lock_point_ids
@@ -50,7 +51,8 @@ class InTheFuture(Problem):
 class OptOut:
     """An opt-out as it was taken; ``brand`` 0 is every brand, ``key`` 0 that no key brought it.
 
-    ``user`` is who recorded it in the console.
+    ``user`` is who recorded it in the console, ``door`` by which page a person themselves did.
+    ``verified`` is false where nothing proves that it is their contact point.
     """
 
     id: UUID
@@ -66,6 +68,8 @@ class OptOut:
     evidence: Mapping[str, Any] | None = None
     voided_at: datetime | None = None
     user: UUID | None = None
+    door: int | None = None
+    verified: bool = True
 
     @property
     def asks(self) -> tuple[object, ...]:
@@ -98,9 +102,9 @@ def occurred(said_at: datetime | None, at: datetime, *, pointer: str) -> datetim
 
 _KEEP = text("""
 INSERT INTO opt_outs (id, recorded_at, occurred_at, channel, reason, media, brand, key,
-                      recorded_by, reference, evidence, user_id)
+                      recorded_by, reference, evidence, user_id, door)
 VALUES (:id, :recorded_at, :occurred_at, :channel, :reason, :media, :brand, :key,
-        :recorded_by, :reference, CAST(:evidence AS jsonb), :user_id)
+        :recorded_by, :reference, CAST(:evidence AS jsonb), :user_id, :door)
 ON CONFLICT (channel, reference) WHERE reference IS NOT NULL DO NOTHING
 RETURNING true
 """)
@@ -123,6 +127,7 @@ async def keep_opt_out(session: AsyncSession, opt_out: OptOut) -> bool:
             "reference": opt_out.reference,
             "evidence": None if opt_out.evidence is None else json.dumps(dict(opt_out.evidence)),
             "user_id": opt_out.user,
+            "door": opt_out.door,
         },
     )
     return bool(kept)
@@ -211,7 +216,7 @@ async def void(
 ) -> Voided:
     """Void an opt-out that was a mistake; its record stays, its grounds no longer stand.
 
-    Voiding it again changes nothing.
+    Voiding it again changes nothing, and is not noted in the audit again.
     """
     laid = await grounds_laid_by(session, opt_out)
     # Contact points before the opt-out, as an erasure locks them.
@@ -227,6 +232,8 @@ async def void(
         .returning(OptOutRow.voided_at)
         .execution_options(synchronize_session=False)
     )
+    if first_at == at:
+        await note(session, by, "opt-out.voided", f"opt-out:{opt_out}", at)
     changed = await void_grounds(session, opt_out, points, reason=laid[0].reason, at=at)
     return Voided(first_at or at, max((state.position for state in changed), default=None))
 
@@ -256,4 +263,5 @@ def opt_out_of(row: OptOutRow) -> OptOut:
         row.evidence,
         row.voided_at,
         row.user_id,
+        row.door,
     )

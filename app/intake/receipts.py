@@ -101,6 +101,7 @@ async def accept(
         opt_out.channel,
         opt_out.occurred_at,
         opt_out.recorded_at,
+        opt_out.verified,
     )
     weighed = await weigh(session, laying, [points[one] for one in identifiers])
     touched = [(one.point.kind, one.after.media) for one in weighed]

@@ -63,6 +63,15 @@ class OptOutRow(Base):
     voided_by: Mapped[str | None] = mapped_column(Text)
     void_reason: Mapped[str | None] = mapped_column(Text)
     user_id: Mapped[UUID | None] = mapped_column(Uuid)
+    door: Mapped[int | None] = mapped_column(SmallInteger)
+
+
+class LinkRevocationRow(Base):
+    """That no preference link counts any more that was issued before a time."""
+
+    __tablename__ = "link_revocations"
+
+    before: Mapped[datetime] = mapped_column(_Instant, primary_key=True)
 
 
 class ErasureRow(Base):

@@ -203,12 +203,25 @@ SELECT position, id, change, lane, kind, point, brand, media, touches, version, 
 FROM journal_entries
 """
 _READ_ALL = text(f"{_COLUMNS} WHERE position > :after ORDER BY position LIMIT :most")
-_READ = text(f"""
-{_COLUMNS} WHERE position > :after AND position <= :upto
+_CONCERNING = """
   AND touches & :media <> 0 AND (1 << kind) & :kinds <> 0
   AND (CAST(:brands AS int2[]) IS NULL OR brand = 0 OR brand = ANY(:brands))
-  AND (CAST(:lane AS int2) IS NULL OR lane = :lane)
+"""
+_READ = text(f"""
+{_COLUMNS} WHERE position > :after AND position <= :upto {_CONCERNING}
 ORDER BY position LIMIT :most
+""")
+# Written as the index over live entries is: no parameter for the lane, position + 0.
+_READ_LIVE = text(f"""
+{_COLUMNS} WHERE lane = 1 AND position + 0 > :after AND position + 0 <= :upto {_CONCERNING}
+ORDER BY position + 0 LIMIT :most
+""")
+_LIVE_SPAN = text("""
+SELECT max(position) AS last, count(*) AS found FROM (
+    SELECT position FROM journal_entries
+    WHERE lane = 1 AND position + 0 > :after AND position + 0 <= :head
+    ORDER BY position + 0 LIMIT :span
+) live
 """)
 
 
@@ -241,24 +254,25 @@ async def read_window(
     after: int,
     head: int,
     most: int,
-    lane: Lane | None = None,
+    live: bool = False,
     span: int = 20_000,
 ) -> Window:
     """Read at most ``most`` entries that concern a scope, looking at no more than ``span`` rows.
 
     ``head`` must have been read before, in the same transaction or an earlier one: all that it
-    counts is visible since.
+    counts is visible since. ``live``: the live ones alone; bulk ones between them cost nothing.
     """
     upto = min(head, after + span)
+    if live:
+        upto = await _live_span(session, after, head, span)
     rows = await session.execute(
-        _READ,
+        _READ_LIVE if live else _READ,
         {
             "after": after,
             "upto": upto,
             "media": int(scope.media),
             "kinds": scope.kind_bits,
             "brands": None if scope.brands is None else list(scope.brands),
-            "lane": lane,
             "most": most,
         },
     )
@@ -266,6 +280,12 @@ async def read_window(
     if len(entries) == most:
         upto = entries[-1].position
     return Window(entries, max(after, upto))
+
+
+async def _live_span(session: AsyncSession, after: int, head: int, span: int) -> int:
+    """Tell how far the next live entries reach; to the head, if they are fewer than ``span``."""
+    found = (await session.execute(_LIVE_SPAN, {"after": after, "head": head, "span": span})).one()
+    return int(found.last) if found.found == span else head
 
 
 async def read_rows(session: AsyncSession, *, after: int, most: int) -> Sequence[Row[Any]]:

@@ -101,6 +101,31 @@ async def who_was_told(session: AsyncSession, positions: Collection[int]) -> lis
     ]
 
 
+_PRESENT = first_proof(
+    follower="f.id", generation="f.generation", position="e.position", lane="e.lane"
+)
+_BEHIND = text(f"""
+SELECT EXISTS (
+    SELECT FROM journal_entries e
+    JOIN followers f ON f.scanned < e.position OR f.registered_after < e.position
+    JOIN follower_scopes s ON s.follower = f.id AND s.generation = f.generation
+    WHERE e.position = ANY(:positions)
+      AND e.touches & s.media <> 0 AND (1 << e.kind) & s.kinds <> 0
+      AND (e.brand = 0 OR s.brands IS NULL OR e.brand = ANY(s.brands))
+      AND (f.scanned < e.position OR {_PRESENT} IS NULL)
+)
+""")  # noqa: S608 - built in are names of columns
+
+
+async def is_anyone_behind(session: AsyncSession, positions: Collection[int]) -> bool:
+    """Tell whether a follower has yet to come to some entries, or to acknowledge them.
+
+    More than ``who_was_told``: one that acknowledged them, and then was started again or is told
+    again, counts until it has passed them once more. So does one that was registered since.
+    """
+    return bool(await session.scalar(_BEHIND, {"positions": list(positions)}))
+
+
 _CONCERNED = text("""
 SELECT count(*) FROM followers f
 JOIN follower_scopes s ON s.follower = f.id AND s.generation = f.generation

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+# The position of the last live entry is the end of an index over them alone.
 _PULSE = text("""
-SELECT h.position, f.id, f.fence
+SELECT h.position, (SELECT max(position + 0) FROM journal_entries WHERE lane = 1) AS live,
+       f.id, f.fence, false AS early
 FROM journal_head h LEFT JOIN followers f ON f.id = ANY(:held)
 WHERE h.number = 1
+UNION ALL
+SELECT 0, 0, x.follower, x.fence, true FROM express_lanes x WHERE x.follower = ANY(:early)
 """)
 
 
@@ -17,15 +21,22 @@ WHERE h.number = 1
 class Pulse:
     """How long the journal is, and the fences of some followers as they were at that moment.
 
-    A worker that sees an entry sees with it whether it may still tell of it.
+    ``live`` is the position of the last live entry, 0 if there is none; ``early`` are fences of
+    express lanes. A worker that sees an entry sees with it whether it may still tell of it.
     """
 
     position: int
+    live: int
     fences: Mapping[int, int]
+    early: Mapping[int, int]
 
 
-async def read_pulse(session: AsyncSession, held: Collection[int]) -> Pulse:
-    """Read the length of the journal and the fences of the followers held."""
-    rows = (await session.execute(_PULSE, {"held": list(held)})).all()
-    fences = {row.id: row.fence for row in rows if row.id is not None}
-    return Pulse(rows[0].position, fences)
+async def read_pulse(
+    session: AsyncSession, held: Collection[int], early: Collection[int] = ()
+) -> Pulse:
+    """Read the length of the journal and the fences of the lanes held."""
+    rows = (await session.execute(_PULSE, {"held": list(held), "early": list(early)})).all()
+    fences = {row.id: row.fence for row in rows if row.id is not None and not row.early}
+    lanes = {row.id: row.fence for row in rows if row.early}
+    first = next(row for row in rows if not row.early)
+    return Pulse(first.position, first.live or 0, fences, lanes)

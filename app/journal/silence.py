@@ -79,7 +79,10 @@ WITH RECURSIVE halved (low, high) AS (
     UNION ALL
     SELECT CASE WHEN earlier THEN middle ELSE low END, CASE WHEN earlier THEN high ELSE middle END
     FROM (SELECT low, high, (low + high) / 2 AS middle FROM halved WHERE high - low > 1) h,
-    LATERAL (SELECT recorded_at < :at AS earlier FROM journal_entries WHERE position = middle) e
+    LATERAL (
+        SELECT recorded_at < CAST(:at AS timestamptz) + CAST(:disorder AS interval) AS earlier
+        FROM journal_entries WHERE position = middle
+    ) e
 )
 SELECT max(low) FROM halved
 """)
@@ -87,8 +90,8 @@ SELECT max(low) FROM halved
 
 async def find_period(session: AsyncSession, begin: datetime, end: datetime) -> Period:
     """Find the positions of a time by halving: times lie almost in the order of positions."""
-    after = await session.scalar(_PLACE, {"at": begin - _DISORDER})
-    upto = await session.scalar(_PLACE, {"at": end + _DISORDER})
+    after = await session.scalar(_PLACE, {"at": begin, "disorder": -_DISORDER})
+    upto = await session.scalar(_PLACE, {"at": end, "disorder": _DISORDER})
     return Period(begin, end, int(after or 0), int(upto or 0))
 
 

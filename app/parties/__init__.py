@@ -7,10 +7,11 @@ for ever.
 
 from .access import Access
 from .api import ROUTERS
-from .audit import CLI, AuditEntry, list_audit, note
+from .audit import CLI, Acts, AuditEntry, list_audit, note
 from .brands import Brand, change_brand, create_brand, find_brand, list_brands
 from .caller import SCOPES, Caller, Forbidden, Scope, Unauthenticated
 from .channels import (
+    SEALED,
     Channel,
     Inbound,
     NewChannel,
@@ -20,6 +21,7 @@ from .channels import (
     find_channel,
     inbound_secret,
     list_channels,
+    web_channel,
 )
 from .databases import (
     RegisteredDatabase,
@@ -50,7 +52,9 @@ __all__ = [
     "CLI",
     "ROUTERS",
     "SCOPES",
+    "SEALED",
     "Access",
+    "Acts",
     "Allowance",
     "AlreadyExists",
     "AuditEntry",
@@ -110,4 +114,5 @@ __all__ = [
     "register_database",
     "requires",
     "revoke_key",
+    "web_channel",
 ]

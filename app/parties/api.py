@@ -1,6 +1,7 @@
 """The routes of those who take part: brands, parties, channels, keys, the audit."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from app.platform.refusals import InvalidRequest
 from app.platform.web import router
 from app.platform.wire import Slug
 
-from .audit import list_audit
+from .audit import Acts, list_audit
 from .brands import change_brand, create_brand, find_brand, list_brands
 from .caller import Caller, Forbidden
 from .channels import change_channel, create_channel, find_channel, list_channels
@@ -233,17 +234,15 @@ async def read_audit(
         if actor not in (None, caller.actor):
             return Page(items=[], next_cursor=None)
         actor = caller.actor
-    (before,) = query.after(UUID) or (None,)
+    wanted = Acts(actor, query.action, query.subject, query.since, query.until)
+    after = query.after(datetime, UUID)
     acts = await list_audit(
         session,
+        wanted,
         limit=query.limit + 1,
-        before=before,
-        actor=actor,
-        action=query.action,
-        since=query.since,
-        until=query.until,
+        after=None if after is None else (after[0], after[1]),
     )
-    page, cursor = cut(acts, query.limit, lambda act: (act.id,))
+    page, cursor = cut(acts, query.limit, lambda act: (act.at, act.id))
     return Page(items=[AuditOut.of(act) for act in page], next_cursor=cursor)
 
 

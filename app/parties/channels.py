@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, literal, select
+from sqlalchemy import BigInteger, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
 from .audit import note
-from .parties import party_number
+from .parties import NewParty, create_party, party_number
 from .slugs import find_row, insert_new, rewrite
 from .tables import ChannelRow, PartyRow
 
@@ -92,6 +93,28 @@ async def find_channel(session: AsyncSession, slug: str) -> Channel:
     return _channel(row, str(party))
 
 
+WEB = "web"
+"""The channel of what people do themselves on the pages; made when the first of them does."""
+
+
+async def web_channel(session: AsyncSession, vault: Vault, *, country: str, at: datetime) -> int:
+    """Find the number of the channel ``web``, or make it, and a party for it of this country."""
+    found = await session.scalar(select(ChannelRow.id).where(ChannelRow.slug == WEB))
+    if found is not None:
+        return found
+    name = "The people themselves"
+    party = NewParty(WEB, name, "department", country, "nobody@registry.invalid", None)
+    # Two at once: the second waits for the first, and finds what it made.
+    await session.execute(text("LOCK TABLE parties IN SHARE ROW EXCLUSIVE MODE"))
+    found = await session.scalar(select(ChannelRow.id).where(ChannelRow.slug == WEB))
+    if found is not None:
+        return found
+    if await session.scalar(select(PartyRow.id).where(PartyRow.slug == WEB)) is None:
+        await create_party(session, party, actor=WEB, at=at)
+    new = NewChannel(WEB, name, "web", WEB, None)
+    return (await create_channel(session, vault, new, actor=WEB, at=at)).id
+
+
 async def list_channels(session: AsyncSession, *, limit: int, after: int = 0) -> Sequence[Channel]:
     """List channels in the order in which they were made, from number ``after``."""
     rows = await session.execute(
@@ -169,3 +192,7 @@ def _channel(row: ChannelRow, party: str) -> Channel:
             row.inbound["dialect"], row.inbound["options"], row.inbound_secret is not None
         )
     return Channel(row.id, row.slug, row.name, row.kind, party, inbound, row.created_at)
+
+
+SEALED = (Sealed("channels", "inbound_secret", ("id",), lambda row: _context(row.slug), ("slug",)),)
+"""The columns of this room that are sealed."""

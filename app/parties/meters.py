@@ -10,15 +10,17 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 import structlog
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import Row, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.platform.alarms import raise_alarm
 from app.platform.db import Database
 from app.platform.metrics import counter
 from app.platform.problems import Problem
 from app.settings import Settings
 
 from .audit import note
+from .tables import KeyRow
 
 Meter = Literal["checks", "rows", "snapshots"]
 
@@ -148,7 +150,7 @@ async def charge(
 async def raise_unusual(
     database: Database, key: int, meter: Meter, amount: int, *, at: datetime
 ) -> None:
-    """Tell once a day that a key asks for far more than usual: in audit, log and metrics."""
+    """Tell once a day that a key asks for far more than usual: the operators, and the audit."""
     async with database.transaction() as session:
         first = await session.execute(
             text("""
@@ -156,15 +158,19 @@ async def raise_unusual(
                 VALUES (:key, :day, ARRAY[CAST(:meter AS text)])
                 ON CONFLICT (key, day) DO UPDATE SET alarmed = u.alarmed || excluded.alarmed
                 WHERE NOT u.alarmed @> excluded.alarmed
-                RETURNING (SELECT id FROM keys WHERE number = :key) AS id
+                RETURNING key
             """),
             {"key": key, "day": at.date(), "meter": meter},
         )
-        id_ = first.scalar_one_or_none()
-        if id_ is None:
+        if first.one_or_none() is None:
             return
+        id_, name = (
+            await session.execute(select(KeyRow.id, KeyRow.name).where(KeyRow.number == key))
+        ).one()
         subject = f"key:{id_}"
-        await note(session, subject, "key.unusual-use", subject, at, meter=meter, asked=amount)
+        said = {"meter": meter, "asked": amount}
+        await note(session, subject, "key.unusual-use", subject, at, **said)
+        await raise_alarm(session, "key.unusual-use", at, key=str(id_), name=name, **said)
     _ALARMS.labels(meter).inc()
     log.warning("a key asks for far more than usual", key=str(id_), meter=meter, asked=amount)
 

@@ -325,6 +325,7 @@ class AuditQuery(PageQuery):
 
     actor: Annotated[str, text(120)] | None = Field(None, description="`key:<id>`, or `cli`")
     action: Annotated[str, text(64)] | None = Field(None, description="As `brand.created`")
+    subject: Annotated[str, text(120)] | None = Field(None, description="As `brand:sauerkraut`")
     since: Instant | None = None
     until: Instant | None = Field(None, description="Not included")
 

@@ -24,17 +24,21 @@ def supervise() -> None:
     os.environ[_VARIABLE] = str(os.getpid())
 
 
+def is_supervised() -> bool:
+    """Tell whether another process supervises this one."""
+    return os.environ.get(_VARIABLE, "0") not in {"0", str(os.getpid())}
+
+
 def end_with_supervisor() -> None:
     """Be sent SIGTERM when the supervisor ends; leave at once if it has ended already.
 
     Does nothing in a process without a supervisor, or in the supervisor itself. The kernel
     watches the thread that started this process (prctl(2)): let that be one that stays.
     """
-    supervisor = int(os.environ.get(_VARIABLE, "0"))
-    if supervisor in {0, os.getpid()}:
+    if not is_supervised():
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != supervisor:
+    if os.getppid() != int(os.environ[_VARIABLE]):
         sys.exit("The process that started this one has ended.")
 
 

@@ -27,7 +27,7 @@ _NUMBER = struct.Struct(">H")
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _HEAD_BYTES = _NUMBER.size + _NONCE_BYTES
-_REGISTERING = 0x6F70746F75746B65
+REGISTERING = 0x6F70746F75746B65
 """The advisory lock of whoever makes a key known."""
 
 
@@ -98,10 +98,16 @@ class Vault:
             ) from None
 
 
+def prefix_of(number: int) -> bytes:
+    """Tell what every value begins with that is sealed under a key."""
+    return _NUMBER.pack(number)
+
+
 class KeyCheck(Base):
     """A fingerprint of each key that has written here, by which a wrong key is found out.
 
-    Purposes are ``digest`` and ``sealing``; the numbers of the two are independent.
+    Purposes are ``digest`` and ``sealing``; the numbers of the two are independent. A retired key
+    need not be in a ring any more, and may not stand first.
     """
 
     __tablename__ = "key_check"
@@ -120,14 +126,24 @@ def check_value(key: bytes) -> bytes:
 async def require_keys(session: AsyncSession, purpose: str, ring: KeyRing) -> None:
     """Refuse a ring that lacks a key which the database knows, or holds another under its number.
 
-    Keys that the database does not know yet pass: ``register_keys`` makes them known.
+    A retired one may be lacking, and must not be the one that writes. Keys that the database does
+    not know yet pass: ``register_keys`` makes them known.
 
     Raises:
         KeysUnfit: with the purpose and the first number that does not fit.
     """
-    known = select(KeyCheck.number, KeyCheck.value).where(KeyCheck.purpose == purpose)
-    for number, value in await session.execute(known.order_by(KeyCheck.number)):
+    known = select(KeyCheck.number, KeyCheck.value, KeyCheck.retired_at).where(
+        KeyCheck.purpose == purpose
+    )
+    for number, value, retired_at in await session.execute(known.order_by(KeyCheck.number)):
         key = ring.keys.get(number)
+        if retired_at is not None and number == ring.current:
+            raise KeysUnfit(
+                f"The {purpose} key {number} was retired, and is the one that would write. Put "
+                "another one first."
+            )
+        if key is None and retired_at is not None:
+            continue
         if key is None:
             raise KeysUnfit(
                 f"The database was written with {purpose} key {number}, which this process was "
@@ -151,7 +167,7 @@ async def register_keys(session: AsyncSession, purpose: str, ring: KeyRing) -> N
         KeysUnfit: as ``require_keys``; nothing must be committed then.
     """
     # One process at a time, else two that read the table would wait for each other to lock it.
-    await session.execute(select(sql.pg_advisory_xact_lock(_REGISTERING)))
+    await session.execute(select(sql.pg_advisory_xact_lock(REGISTERING)))
     await require_keys(session, purpose, ring)
     if not await _new_to(session, purpose, ring):
         return

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.identifiers import Identifier
 from app.journal import Kind
 
-from .points import Point, PointKeys, bring_current
+from .points import Point, PointKeys, bring_current, require_fit
 
 
 class Prepared(NamedTuple):
@@ -53,7 +53,6 @@ _FIND = text("""
 SELECT id, kind, digest, sealed IS NULL AS erased FROM contact_points
 WHERE digest = ANY(CAST(:digests AS bytea[]))
 """)
-_KEYS = text("SELECT number FROM key_check WHERE purpose = 'digest'")
 
 
 async def claim_many(
@@ -84,7 +83,7 @@ async def claim_many(
     }
     # Those that were there are locked by now, but the statement above does not give them.
     claimed = await find_many(session, [digest for digest in ordered if digest not in points])
-    keys.require(await session.scalars(_KEYS))
+    await require_fit(session, keys)
     return Claimed({**points, **claimed.points}, claimed.known, claimed.erased)
 
 

@@ -1,6 +1,6 @@
 """Finding contact points by digest, keeping them sealed, destroying what is sealed."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Self
@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.identifiers import DigestKeys, Identifier, mask
+from app.identifiers import PHONE_TABLES, DigestKeys, Identifier, mask
 from app.journal import Kind
 from app.platform.db import Unavailable
 from app.platform.vault import Vault, keys_lacking
@@ -17,10 +17,14 @@ from app.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class PointKeys:
-    """The two rings that contact points need: to find them, and to read them."""
+    """The two rings that contact points need, to find them and to read them.
+
+    ``tables`` says by what this process brings phones to their normal form.
+    """
 
     digests: DigestKeys
     vault: Vault
+    tables: str = PHONE_TABLES
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -37,11 +41,12 @@ class PointKeys:
             Vault.parse(settings.sealing_keys.get_secret_value()),
         )
 
-    def require(self, numbers: Iterable[int]) -> None:
-        """Refuse to go on without one of the digest keys that the database was written with.
+    def require(self, numbers: Iterable[int], tables: str | None) -> None:
+        """Refuse to go on with less than the database was written with: digest keys, tables.
 
         Raises:
-            Unavailable: what stands under the lacking key would be missed.
+            Unavailable: what stands under a key that is lacking, or under another normal form,
+                would be missed.
         """
         lacking = set(numbers).difference(self.digests.numbers)
         if lacking:
@@ -49,6 +54,21 @@ class PointKeys:
                 f"This process was not given digest key {min(lacking)}; start it with every key.",
                 headers={"Retry-After": "1"},
             )
+        require_tables(self.tables, tables)
+
+
+def require_tables(own: str, tables: str | None) -> None:
+    """Refuse to go on with other phone tables than the database was written by.
+
+    Raises:
+        Unavailable: somebody who is suppressed would be looked for under another normal form.
+    """
+    if tables != own:
+        raise Unavailable(
+            f"This process reads phone numbers by tables {own}, the registry by "
+            f"{tables or 'newer ones soon'}; see `optout renormalise`.",
+            headers={"Retry-After": "1"},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +89,8 @@ ORDER BY digest
 ON CONFLICT (digest) DO UPDATE
 SET sealed = coalesce(contact_points.sealed, excluded.sealed), erased_at = NULL
 RETURNING id, digest,
-    (SELECT array_agg(number) FROM key_check WHERE purpose = 'digest') AS numbers
+    (SELECT array_agg(number) FROM key_check WHERE purpose = 'digest') AS numbers,
+    (SELECT version FROM phone_tables) AS tables
 """)
 
 
@@ -83,8 +104,18 @@ async def claim_points(
     databases must be told again.
 
     Raises:
-        Unavailable: this process lacks a digest key, and would make a second row of a person.
+        Unavailable: this process lacks a digest key or reads phones by other tables, and would
+            make a second row of a person.
     """
+    points, numbers, tables = await claim(session, keys, identifiers)
+    keys.require(numbers, tables)
+    return points
+
+
+async def claim(
+    session: AsyncSession, keys: PointKeys, identifiers: Iterable[Identifier]
+) -> tuple[dict[Identifier, Point], Iterable[int], str | None]:
+    """Claim contact points, and tell which keys and tables the database was written with."""
     wanted = {keys.digests.digest(one)[1]: one for one in identifiers}
     await bring_current(session, keys, wanted.values())
     ordered = sorted(wanted)
@@ -99,8 +130,10 @@ async def claim_points(
             },
         )
     ).all()
-    keys.require(rows[0].numbers or ())
-    return {wanted[row.digest]: Point(row.id, wanted[row.digest].kind, row.digest) for row in rows}
+    points = {
+        wanted[row.digest]: Point(row.id, wanted[row.digest].kind, row.digest) for row in rows
+    }
+    return points, rows[0].numbers or (), rows[0].tables
 
 
 async def lock_points(
@@ -120,7 +153,7 @@ async def lock_points(
         """),
         {"digests": list(wanted)},
     )
-    await _require_every_key(session, keys)
+    await require_fit(session, keys)
     return {wanted[row.digest]: Point(row.id, wanted[row.digest].kind, row.digest) for row in rows}
 
 
@@ -146,7 +179,7 @@ async def find_point(session: AsyncSession, keys: PointKeys, identifier: Identif
         text("SELECT id FROM contact_points WHERE digest = ANY(:digests)"),
         {"digests": list(keys.digests.digests(identifier))},
     )
-    await _require_every_key(session, keys)
+    await require_fit(session, keys)
     return None if found is None else int(found)
 
 
@@ -178,26 +211,6 @@ async def open_points(
         point: OpenedPoint(point, _KINDS[kind], unseal(keys, kind, digest, sealed))
         for point, kind, digest, sealed in rows
     }
-
-
-async def erased_points(
-    session: AsyncSession, *, chunk: int = 5_000
-) -> AsyncIterator[list[OpenedPoint]]:
-    """List the contact points whose values were destroyed, a chunk at a time."""
-    after = 0
-    while True:
-        rows = await session.execute(
-            text("""
-                SELECT id, kind FROM contact_points WHERE sealed IS NULL AND id > :after
-                ORDER BY id LIMIT :chunk
-            """),
-            {"after": after, "chunk": chunk},
-        )
-        points = [OpenedPoint(row.id, Kind(row.kind), None) for row in rows]
-        if not points:
-            return
-        yield points
-        after = points[-1].id
 
 
 def unseal(keys: PointKeys, kind: int, digest: bytes, sealed: bytes | None) -> Identifier | None:
@@ -280,7 +293,15 @@ async def bring_current(
     )
 
 
-async def _require_every_key(session: AsyncSession, keys: PointKeys) -> None:
-    # Asked after the look-up, and held until the commit: see platform.vault.register_keys.
+async def require_fit(session: AsyncSession, keys: PointKeys) -> None:
+    """Refuse to go on with less than the database was written with, until the commit.
+
+    Asked *after* the look-up: a key is known before anything is written with it, so what fits now
+    covers every row that the look-up could have seen (``platform.vault.register_keys``).
+
+    Raises:
+        Unavailable: as ``PointKeys.require``.
+    """
     lacking = await keys_lacking(session, "digest", keys.digests.ring)
-    keys.require((*keys.digests.numbers, *lacking))
+    tables = await session.scalar(text("SELECT version FROM phone_tables"))
+    keys.require((*keys.digests.numbers, *lacking), tables)

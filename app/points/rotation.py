@@ -3,7 +3,12 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.platform.resealing import Sealed
+
 from .points import PointKeys, bring_current, unseal
+
+SEALED = (Sealed("contact_points", "sealed", ("id",), lambda row: bytes(row.digest), ("digest",)),)
+"""The columns of this room that are sealed; ``rekey_points`` brings them to the current key."""
 
 _CHUNK = 1_000
 

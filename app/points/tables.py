@@ -2,7 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Identity, Index, LargeBinary, SmallInteger, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -23,3 +32,31 @@ class ContactPoint(Base):
     key_number: Mapped[int] = mapped_column(SmallInteger)
     digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class MergedPoint(Base):
+    """A contact point whose normal form became another one, and whose grounds lie with that.
+
+    Databases were told the old form and may know the person by it alone: it stays suppressed for
+    as long as the new one is.
+    """
+
+    __tablename__ = "merged_points"
+    __table_args__ = (Index("ix_merged_points_into_point", "into_point"),)
+
+    point: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("contact_points.id"), primary_key=True
+    )
+    into_point: Mapped[int] = mapped_column(BigInteger, ForeignKey("contact_points.id"))
+
+
+class PhoneTables(Base):
+    """Which tables the normal forms of phones were made by; empty while they are made anew.
+
+    One row. Whoever reads numbers by others neither answers nor writes.
+    """
+
+    __tablename__ = "phone_tables"
+
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    version: Mapped[str] = mapped_column(Text)

@@ -92,7 +92,7 @@ class Plan:
 _LAID = text("""
 SELECT a.n, coalesce((
            SELECT bit_or(r.media) FROM reinstatements r
-           WHERE r.point = a.point AND r.brand IN (0, a.brand)
+           WHERE NOT r.narrow AND r.point = a.point AND r.brand IN (0, a.brand)
              AND r.occurred_at > a.occurred_at), 0) AS lifted,
        g.occurred_at, g.opt_out, g.media & ~g.lifted = g.media AS stands
 FROM unnest(CAST(:points AS int8[]), CAST(:brands AS int2[]), CAST(:medias AS int2[]),
@@ -113,7 +113,7 @@ async def plan(
     old = [n for n, row in enumerate(rows) if row.point.id in known]
     for found in await _look_up(session, source, [rows[n] for n in old]):
         row = old[found.n - 1]
-        lifted[row] = found.lifted & rows[row].media
+        lifted[row] = found.lifted & int(rows[row].media)
         if found.opt_out is not None:
             same = found.opt_out in source.same
             laid[rows[row].ground].append(_Laid(found.occurred_at, found.stands, same))

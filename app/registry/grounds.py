@@ -71,10 +71,14 @@ class Lifting:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A ground as it stands; ``lifted`` are the media for which it stands no more."""
+    """A ground as it stands; ``lifted`` are the media for which it stands no more.
+
+    ``opt_out`` is the import where ``line`` tells from which line of its file it is.
+    """
 
     point: int
     opt_out: UUID
+    line: int | None
     brand: int
     media: Media
     lifted: Media
@@ -165,7 +169,7 @@ SELECT p.id AS point, :brand AS brand, coalesce(s.media, 0) AS media,
        coalesce(s.told, 0) AS told, coalesce(s.version, 0) AS version, s.since,
        coalesce(s.position, 0) AS position, coalesce((
            SELECT bit_or(r.media) FROM reinstatements r
-           WHERE r.point = p.id AND r.brand IN (0, :brand)
+           WHERE NOT r.narrow AND r.point = p.id AND r.brand IN (0, :brand)
              AND r.occurred_at > :occurred_at), 0) AS lifted
 FROM unnest(CAST(:points AS int8[])) AS p (id)
 LEFT JOIN suppressions s ON s.point = p.id AND s.brand = :brand
@@ -219,13 +223,46 @@ async def lift(session: AsyncSession, lifting: Lifting, point: Point) -> list[St
     return await rederive(session, cause, [point])
 
 
-async def _keep_reinstatement(session: AsyncSession, lifting: Lifting, point: Point) -> None:
+async def lift_some(
+    session: AsyncSession, lifting: Lifting, point: Point, opt_outs: Collection[UUID]
+) -> list[State]:
+    """Lift what some opt-outs laid on a contact point, for the act's own brand and media alone.
+
+    For whoever proves that they made these, and no more: no other ground is touched, and none
+    that arrives later.
+
+    Returns:
+        The states that changed.
+    """
+    await session.execute(
+        text("""
+            UPDATE grounds SET lifted = lifted | (media & :media)
+            WHERE point = :point AND brand = :brand AND opt_out = ANY(:opt_outs)
+              AND voided_at IS NULL
+        """),
+        {
+            "media": int(lifting.media),
+            "point": point.id,
+            "brand": lifting.brand,
+            "opt_outs": list(opt_outs),
+        },
+    )
+    await _keep_reinstatement(session, lifting, point, narrow=True)
+    cause = Cause(
+        Change.LIFTED, Reason.OBJECTION, Lane.LIVE, lifting.occurred_at, lifting.recorded_at
+    )
+    return await rederive(session, cause, [point])
+
+
+async def _keep_reinstatement(
+    session: AsyncSession, lifting: Lifting, point: Point, *, narrow: bool = False
+) -> None:
     await session.execute(
         text("""
             INSERT INTO reinstatements (id, point, brand, media, channel, key, occurred_at,
-                                        recorded_at, evidence)
+                                        recorded_at, evidence, narrow)
             VALUES (:id, :point, :brand, :media, :channel, :key, :occurred_at, :recorded_at,
-                    :evidence)
+                    :evidence, :narrow)
         """).bindparams(bindparam("evidence", type_=JSONB)),
         {
             "id": lifting.id,
@@ -237,6 +274,7 @@ async def _keep_reinstatement(session: AsyncSession, lifting: Lifting, point: Po
             "occurred_at": lifting.occurred_at,
             "recorded_at": lifting.recorded_at,
             "evidence": dict(lifting.evidence),
+            "narrow": narrow,
         },
     )
 
@@ -257,8 +295,8 @@ async def void_grounds(
 
 
 _GROUND = """
-SELECT point, opt_out, brand, media, lifted, reason, channel, occurred_at, voided_at, verified,
-       position
+SELECT point, opt_out, line, brand, media, lifted, reason, channel, occurred_at, voided_at,
+       verified, position
 FROM grounds
 """
 
@@ -281,7 +319,7 @@ async def grounds_laid_by(session: AsyncSession, opt_out: UUID) -> list[Ground]:
 
 
 async def opt_outs_about(session: AsyncSession, points: Collection[int]) -> list[UUID]:
-    """List the opt-outs that laid a ground on any of some contact points."""
+    """List the opt-outs and imports that laid a ground on any of some contact points."""
     rows = await session.execute(
         text("SELECT DISTINCT opt_out FROM grounds WHERE point = ANY(:points)"),
         {"points": list(points)},
@@ -325,6 +363,7 @@ def _ground(row: Row[Any]) -> Ground:
     return Ground(
         row.point,
         row.opt_out,
+        row.line,
         row.brand,
         Media(row.media),
         Media(row.lifted),

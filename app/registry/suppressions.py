@@ -15,7 +15,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import Change, Draft, Lane, Media, Reason, append
-from app.points import Point
+from app.points import Point, find_merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,6 @@ async def read_states(session: AsyncSession, points: Collection[int]) -> list[St
             SELECT * FROM suppressions WHERE point = ANY(:points) ORDER BY point, brand
         """),
         {"points": list(points)},
-    )
-    return [read_state(row) for row in rows]
-
-
-async def page_states(session: AsyncSession, *, after: tuple[int, int], most: int) -> list[State]:
-    """Read what is suppressed at all, in the order of contact point and brand."""
-    rows = await session.execute(
-        text("""
-            SELECT * FROM suppressions
-            WHERE (point, brand) > (:point, :brand) ORDER BY point, brand LIMIT :most
-        """),
-        {"point": after[0], "brand": after[1], "most": most},
     )
     return [read_state(row) for row in rows]
 
@@ -162,10 +150,18 @@ async def rederive(
     where nothing changed (``journal.append``).
     """
     by_id = {point.id: point for point in points}
-    derived = await derive_states(session, by_id)
+    merged = await find_merged(session, by_id)
+    by_id |= {point.id: point for point, _ in merged.values()}
+    into = {point: number for point, (_, number) in merged.items()}
+    derived = await derive_states(session, {*by_id, *into.values()})
     told, corrected = [], []
     for old in await read_states(session, by_id):
         media, since = derived.get((old.point, old.brand), (Media(0), None))
+        if old.point in into:
+            # It stays suppressed for as long as the one that it was merged into.
+            wide, oldest = derived.get((into[old.point], old.brand), (Media(0), None))
+            media |= old.media & wide
+            since = min(filter(None, (since, oldest)), default=None)
         new = replace(old, media=media, since=since)
         if media != old.media:
             new = replace(new, version=old.version + 1)

@@ -75,7 +75,11 @@ class Suppression(Base):
 
 
 class Reinstatement(Base):
-    """A later, positive act of the person that lifts what occurred before it."""
+    """A later, positive act of the person that lifts what occurred before it.
+
+    ``narrow``: it took back what the person had laid by the same door, and nothing that arrives
+    later.
+    """
 
     __tablename__ = "reinstatements"
     __table_args__ = (Index("ix_reinstatements_point", "point"),)
@@ -89,3 +93,4 @@ class Reinstatement(Base):
     occurred_at: Mapped[datetime] = mapped_column(_Instant)
     recorded_at: Mapped[datetime] = mapped_column(_Instant)
     evidence: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    narrow: Mapped[bool] = mapped_column(server_default=text("false"))

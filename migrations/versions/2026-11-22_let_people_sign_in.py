@@ -1,15 +1,15 @@
 """let people sign in: users, sessions, tickets, and who recorded an opt-out by hand.
 
-Revision ID: 0007
-Revises: 0006
+Revision ID: 0010
+Revises: 0009
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0007"
-down_revision = "0006"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -76,7 +76,17 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("user_id IS NOT NULL"),
     )
-    op.execute("UPDATE schema_mark SET number = 7")
+    op.add_column("opt_outs", sa.Column("door", sa.SmallInteger(), nullable=True))
+    op.add_column(
+        "reinstatements",
+        sa.Column("narrow", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+    )
+    op.create_table(
+        "link_revocations",
+        sa.Column("before", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("before", name=op.f("pk_link_revocations")),
+    )
+    op.execute("UPDATE schema_mark SET number = 10")
 
 
 def downgrade() -> None:

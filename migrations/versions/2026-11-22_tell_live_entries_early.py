@@ -20,7 +20,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_journal_entries_live",
         "journal_entries",
-        ["position"],
+        [sa.literal_column("(position + 0)")],
         postgresql_where=sa.text("lane = 1"),
     )
     op.add_column("followers", sa.Column("worker", sa.Integer(), nullable=True))

@@ -12,17 +12,30 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from . import check, check_growth, intake, memory, propagation, push, snapshot
+from . import (
+    check,
+    check_batch,
+    check_growth,
+    intake,
+    memory,
+    propagation,
+    push,
+    scrub,
+    snapshot,
+)
 from .harness import Row
 from .registries import BUILD, registries
 
 _BENCHMARKS = {
     "check": check.run,
     "check-growth": check_growth.run,
+    "check-batch": check_batch.run,
     "intake": intake.run,
     "push@1": push.run_one,
     "push@50": push.run_many,
     "propagation": propagation.run,
+    "scrub": scrub.run,
+    "scrub-naive": scrub.run_naive,
     "snapshot": snapshot.run,
     "memory": memory.run,
 }

@@ -315,7 +315,7 @@ async def test_one_database_that_hangs_holds_up_none_of_more_than_there_are_slot
                     await one.heard_to(receipt.position)
                 if number > 1:  # the first waits for the process to start
                     assert time.monotonic() - began < 3
-            assert hanging.under_way == len(hanging.told) == 1
+            assert hanging.under_way["main"] == len(hanging.told) == 1
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from .ending import Ending
 from .engines import Postgresql, Sqlite, StoreFailed
 from .follower import WAIT_SECONDS, Follower
 from .store import Overtaken, Store
+from .verifier import Verifier
 
 Opener = Callable[[], Store]
 _SILENCE_SECONDS = 60
@@ -59,7 +60,7 @@ def follow(
     verify: Annotated[
         bool,
         typer.Option(
-            "--verify", help="Compare the list with a fresh snapshot, mend it, say what differed."
+            "--verify", help="Compare the list with the registry, mend it, say what differed."
         ),
     ] = False,
     url: Url = None,
@@ -93,23 +94,19 @@ def follow(
             _go_on(registry, to, ending)
         try:
             with closing(to()) as store:
-                done = _verified if verify else _followed
-                said = done(Follower(registry, store, ending), store)
+                follower = Follower(registry, store, ending)
+                if verify:
+                    said = asdict(Verifier(registry, store, follower).verify())
+                else:
+                    follower.catch_up()
+                    said = asdict(follower.counts)
+                said |= {"suppressed": store.count()}
         except (StoreFailed, Overtaken) as failed:
             fail(str(failed))
     if as_json:
         print_json(said)
     else:
         typer.echo(", ".join(f"{name}: {count:,}" for name, count in said.items()))
-
-
-def _followed(follower: Follower, store: Store) -> dict[str, int]:
-    follower.catch_up()
-    return asdict(follower.counts) | {"suppressed": store.count()}
-
-
-def _verified(follower: Follower, store: Store) -> dict[str, int]:
-    return asdict(follower.verify()) | {"suppressed": store.count()}
 
 
 def _go_on(registry: Registry, to: Opener, ending: Ending) -> NoReturn:

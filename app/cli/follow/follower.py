@@ -20,7 +20,7 @@ WAIT_SECONDS = 25
 _PAGE = 500
 _STAGED = 2_000
 _TRIES = 5
-_BEGIN_AGAIN = ("/problems/journal-forked", "/problems/cursor-expired", "/problems/bad-cursor")
+BEGIN_AGAIN = ("/problems/journal-forked", "/problems/cursor-expired", "/problems/bad-cursor")
 """What the registry says of a cursor that leads nowhere; the last of a cursor that was altered."""
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class Counts:
 
 
 class Follower:
-    """Keeps one list equal to the registry."""
+    """Keeps one list equal to the registry; ``head`` is the journal's, as the last page told."""
 
     def __init__(self, registry: Registry, store: Store, ending: Ending) -> None:
         """Take an open registry and an open list, which whoever opened them closes."""
@@ -46,6 +46,7 @@ class Follower:
         self._ending = ending
         self._acknowledged: str | None = None
         self.counts = Counts()
+        self.head = 0
 
     def step(self, *, wait: float) -> bool:
         """Take the next page of the feed, or a snapshot where the cursor leads nowhere.
@@ -64,10 +65,10 @@ class Follower:
                 return True
             # Said again where a crash came between the commit and the saying.
             self._acknowledge(progress)
-            page = self._read_page(progress.cursor, wait)
+            page = self.read_page(progress.cursor, wait=wait)
             self._apply(progress, page)
         except Refused as refused:
-            if refused.document.get("type") not in _BEGIN_AGAIN:
+            if refused.document.get("type") not in BEGIN_AGAIN:
                 raise
             self._begin_again(self._store.progress(), str(refused))
             return True
@@ -81,7 +82,7 @@ class Follower:
         while self.step(wait=0):
             pass
 
-    def verify(self) -> Difference:
+    def compare_with_snapshot(self) -> Difference:
         """Compare the list with a snapshot, both brought to the same position, and mend it.
 
         Raises:
@@ -89,36 +90,42 @@ class Follower:
         """
         for _ in range(_TRIES - 1):
             try:
-                return self._verify()
+                return self._compare()
             except Overtaken:
-                log.info("verify again: the list moved meanwhile")
-        return self._verify()
+                log.info("compare again: the list moved meanwhile")
+        return self._compare()
 
-    def _verify(self) -> Difference:
+    def _compare(self) -> Difference:
         self.catch_up()
-        progress = self._present()
+        progress = self.present()
         _, erased = self._take_snapshot()
         has_more = True
         while has_more:
-            page = self._read_page(progress.cursor, 0)
+            page = self.read_page(progress.cursor)
             self._store.add_fresh(page.rows)
             self._apply(progress, page)
-            progress, has_more = self._present(), page.has_more
+            progress, has_more = self.present(), page.has_more
         return self._store.adopt(progress, progress.cursor, erased=erased)
 
-    def _present(self) -> Progress:
+    def present(self) -> Progress:
+        """Tell how far the list is.
+
+        Raises:
+            Overtaken: another process began it anew.
+        """
         progress = self._store.progress()
         if progress is None:
             raise Overtaken("the cursor was taken away")
         return progress
 
     def _apply(self, progress: Progress, page: Page) -> None:
+        self.head = page.head
         outcomes = [*self._store.apply(progress, page).values()]
         if outcomes:
             for word in ("applied", "already", "not_found"):
                 setattr(self.counts, word, getattr(self.counts, word) + outcomes.count(word))
             log.info("entries kept", **{word: outcomes.count(word) for word in set(outcomes)})
-        self._acknowledge(self._present())
+        self._acknowledge(self.present())
 
     def _acknowledge(self, progress: Progress) -> None:
         if progress.cursor == self._acknowledged:
@@ -137,8 +144,13 @@ class Follower:
         with self._ending.waiting():
             self._registry.post(path, body)
 
-    def _read_page(self, cursor: str, wait: float) -> Page:
-        asked = {"cursor": cursor, "limit": _PAGE, "wait": wait}
+    def read_page(self, cursor: str, *, limit: int = _PAGE, wait: float = 0) -> Page:
+        """Read a page of the feed, which changes nothing.
+
+        Raises:
+            NoAnswer, Refused: the registry is away, or refuses.
+        """
+        asked = {"cursor": cursor, "limit": limit, "wait": wait}
         with self._ending.waiting():
             feed = self._registry.get("/v1/journal", asked)
         try:

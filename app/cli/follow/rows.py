@@ -1,11 +1,15 @@
 """What is kept of an entry, or of a line of a snapshot."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 EVERY_BRAND = ""
 """In the place of a null brand, which could not stand in a primary key."""
+
+Key = tuple[str, str, str]
+"""Kind, value and brand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,12 @@ class Row:
     erased: bool = False
 
     @property
-    def cells(self) -> tuple[str, str, str, str, str, int, int, str, bool]:
+    def key(self) -> "Key":
+        """Name the row."""
+        return self.kind, self.value, self.brand
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str, int, int, str, bool, str]:
         """List the values in the order of the columns."""
         return (
             self.kind,
@@ -39,17 +48,58 @@ class Row:
             self.position,
             self.since,
             self.erased,
+            checksum(
+                self.kind,
+                self.format,
+                self.value,
+                self.brand,
+                self.media,
+                self.version,
+                self.position,
+            ),
         )
+
+
+class Held(NamedTuple):
+    """A row as it stands in the table, whatever became of it since it was kept."""
+
+    kind: str
+    format: str
+    value: str
+    brand: str
+    media: str
+    version: int
+    position: int
+    checksum: str
+
+    @property
+    def key(self) -> Key:
+        """Name the row."""
+        return self.kind, self.value, self.brand
+
+    @property
+    def is_intact(self) -> bool:
+        """Tell whether it is as it was kept."""
+        return self.checksum == checksum(*self[:-1])
+
+
+def checksum(*cells: object) -> str:
+    """Sum up what a row says, from ``kind`` to ``position``, so that an altered one is noticed."""
+    return hashlib.blake2b(repr(cells).encode(), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the feed; ``untold`` are the positions of entries whose value was destroyed."""
+    """A page of the feed; ``untold`` are the positions of entries whose value was destroyed.
+
+    ``head`` is the journal's last position; the page reaches it where there is no more.
+    """
 
     rows: tuple[Row, ...]
     untold: tuple[int, ...]
     next_cursor: str
     has_more: bool
+    head: int
 
 
 def read_page(feed: Mapping[str, Any]) -> Page:
@@ -64,6 +114,7 @@ def read_page(feed: Mapping[str, Any]) -> Page:
         tuple(entry["position"] for entry in entries if not _is_told(entry)),
         feed["next_cursor"],
         feed["has_more"],
+        feed["head"],
     )
 
 

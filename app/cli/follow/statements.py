@@ -10,6 +10,7 @@ _COLUMNS = """(
     position BIGINT NOT NULL,
     since TIMESTAMPTZ NOT NULL,
     erased BOOLEAN NOT NULL,
+    checksum TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (kind, value, brand)
 )"""
 
@@ -23,16 +24,18 @@ SCHEMA = (
         untold BIGINT NOT NULL,
         current_at TIMESTAMPTZ NOT NULL
     )""",
+    "CREATE INDEX IF NOT EXISTS suppressions_position ON suppressions (position)",
     # A snapshot, before it takes the place of what stands.
     f"CREATE TEMPORARY TABLE fresh {_COLUMNS}",
 )
 
 KEEP = """
 INSERT INTO suppressions AS known
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::timestamptz, $9)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::timestamptz, $9, $10)
 ON CONFLICT (kind, value, brand) DO UPDATE
 SET format = excluded.format, media = excluded.media, version = excluded.version,
-    position = excluded.position, erased = known.erased OR excluded.erased,
+    position = excluded.position, checksum = excluded.checksum,
+    erased = known.erased OR excluded.erased,
     since = CASE WHEN known.media = '' OR excluded.since < known.since
                  THEN excluded.since ELSE known.since END
 WHERE excluded.version > known.version
@@ -84,7 +87,8 @@ ADOPT = """
 INSERT INTO suppressions AS known SELECT * FROM fresh WHERE media <> ''
 ON CONFLICT (kind, value, brand) DO UPDATE
 SET format = excluded.format, media = excluded.media, version = excluded.version,
-    position = excluded.position, since = excluded.since, erased = known.erased OR excluded.erased
+    position = excluded.position, since = excluded.since, checksum = excluded.checksum,
+    erased = known.erased OR excluded.erased
 """
 EMPTY_FRESH = "DELETE FROM fresh"
 
@@ -93,3 +97,23 @@ LIST = """
 SELECT kind, value, brand, media, version, position, since FROM suppressions
 WHERE media <> '' AND (kind, value, brand) > ($1, $2, $3) ORDER BY kind, value, brand LIMIT $4
 """
+
+_HELD = "SELECT kind, format, value, brand, media, version, position, checksum FROM suppressions"
+ALL = f"""
+{_HELD} WHERE (kind, value, brand) > ($1, $2, $3) ORDER BY kind, value, brand LIMIT $4
+"""
+BLOCKING = f"{_HELD} WHERE position BETWEEN $1 AND $2 AND media <> ''"
+FIND = f"{_HELD} WHERE kind = $1 AND value = $2 AND brand = $3"
+SUM = "SELECT position, version FROM suppressions WHERE position BETWEEN $1 AND $2 AND media <> ''"
+
+# At position 0 stands what the registry does not say, until it is sure that it says nothing else.
+SET_ASIDE = """
+UPDATE suppressions SET version = 0, position = 0, checksum = ''
+WHERE kind = $1 AND value = $2 AND brand = $3
+"""
+COUNT_ASIDE = """
+SELECT erased, count(*) FROM suppressions WHERE position = 0 AND media <> '' GROUP BY erased
+"""
+HOLD_ASIDE = "UPDATE suppressions SET erased = TRUE WHERE position = 0 AND media <> ''"
+REMOVE_ASIDE = "DELETE FROM suppressions WHERE position = 0 AND NOT (erased AND media <> '')"
+COUNT_UNTOLD = "UPDATE cursor SET untold = $1"

@@ -1,0 +1,219 @@
+"""The file of a campaign: which column is asked about, and its rows with the answers appended."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from app.files import (
+    BadMapping,
+    Batch,
+    Fault,
+    Field,
+    JobFailed,
+    Layout,
+    Result,
+    clean,
+    guess_columns,
+    map_columns,
+    read_batches,
+    read_layout,
+    read_sample,
+)
+from app.journal import Kind, Media
+from app.platform.wire import wire_time
+
+from .answers import ALLOW, BLANK, BLOCK, DECISION, DUPLICATE, UNUSABLE, Block
+
+ROWS = 16_384
+"""Rows that are decided together, at least; a batch of a file's reader may have more."""
+APPENDED = ("decision", "code", "since")
+_KINDS = {
+    Field.PHONE: Kind.PHONE,
+    Field.EMAIL: Kind.EMAIL,
+    Field.SIREN: Kind.SIREN,
+    Field.CUSTOMER: Kind.CUSTOMER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What a campaign's file looks like, and where its contact points stand.
+
+    ``columns`` are indexes from 0: one, or an American area code and the number behind it.
+    """
+
+    layout: Layout
+    kind: Kind
+    columns: tuple[int, ...]
+
+    def cells(self, batches: Sequence[Batch]) -> list[str]:
+        """List the contact points of some rows, empty where there is none."""
+        if len(self.columns) > 1:
+            return [
+                "".join(clean(row[at]) for at in self.columns)
+                if max(self.columns) < len(row)
+                else ""
+                for batch in batches
+                for row in batch.cells
+            ]
+        (at,) = self.columns
+        try:
+            return [row[at] for batch in batches for row in batch.cells]
+        except IndexError:
+            return [row[at] if at < len(row) else "" for batch in batches for row in batch.cells]
+
+
+def read_campaign(source: BinaryIO, *, medium: Media, column: str | None) -> Campaign:
+    """Find out what a file looks like and which of its columns to ask about.
+
+    ``column`` is a name or a number from 1; without one, the contact points are looked for.
+
+    Raises:
+        BadFile: it cannot be read as a table.
+        JobFailed: the column is not there, or not clear.
+    """
+    layout = read_layout(source)
+    samples = read_sample(source, layout)
+    found = {
+        field: places
+        for field, places in guess_columns(layout.header, samples).items()
+        if field is Field.AREA_CODE or (field in _KINDS and medium in _KINDS[field].carries)
+    }
+    if column is not None:
+        return _named(layout, samples, column, found, medium)
+    for field, kind in _KINDS.items():
+        places = found.get(field, ())
+        if len(places) > 1:
+            raise JobFailed(
+                "column-unclear", "There are several columns to ask about; say which by 'column'."
+            )
+        if places:
+            code = found.get(Field.AREA_CODE, ()) if field is Field.PHONE else ()
+            return Campaign(layout, kind, (*code, *places))
+    raise JobFailed("column-unclear", "No column is clearly the one to ask about; say 'column'.")
+
+
+def _named(
+    layout: Layout,
+    samples: Sequence[Sequence[str]],
+    column: str,
+    found: dict[Field, tuple[int, ...]],
+    medium: Media,
+) -> Campaign:
+    width = max(map(len, samples), default=0)
+    try:
+        (at,) = map_columns(layout.header, width, {column: Field.PHONE})[Field.PHONE]
+    except BadMapping:
+        raise JobFailed(
+            "no-such-column", "The file has no column of that name or number, or has it twice."
+        ) from None
+    guessed = (kind for field, kind in _KINDS.items() if at in found.get(field, ()))
+    fitting = (kind for kind in _KINDS.values() if medium in kind.carries)
+    return Campaign(layout, next(guessed, next(fitting)), (at,))
+
+
+def read_groups(source: BinaryIO, layout: Layout) -> Iterator[list[Batch]]:
+    """Read the rows, some ten thousand at a time; the same file gives the same groups.
+
+    Raises:
+        BadFile: the rest of the file cannot be read.
+    """
+    group: list[Batch] = []
+    rows = 0
+    for batch in read_batches(source, layout):
+        group.append(batch)
+        rows += len(batch)
+        if rows >= ROWS:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group
+
+
+def blank_rows(batches: Sequence[Batch]) -> list[int]:
+    """Tell which rows of a group are empty lines, by index."""
+    blank, first = [], 0
+    for batch in batches:
+        blank += [first + at for at, fault in batch.faults.items() if fault is Fault.BLANK]
+        first += len(batch)
+    return blank
+
+
+def result_of(campaign: Campaign) -> Result:
+    """Begin the result: the file's own rows with the answers behind them."""
+    return Result(campaign.layout, APPENDED)
+
+
+def media_type_of(layout: Layout) -> str:
+    """Tell the type of the result as HTTP names it."""
+    if layout.format == "ndjson":
+        return "application/x-ndjson"
+    charset = {"cp1252": "windows-1252"}.get(layout.encoding, layout.encoding)
+    return f"text/csv; charset={charset}"
+
+
+def write_head(campaign: Campaign, result: Result) -> bytes:
+    """Write what stands before the rows: the mark, and the header with the columns appended."""
+    return campaign.layout.bom + campaign.layout.encode(result.head)
+
+
+def write_rows(
+    campaign: Campaign,
+    result: Result,
+    batches: Sequence[Batch],
+    block: Block,
+    wanted: Sequence[int] | None,
+) -> bytes:
+    """Write rows with their answers; ``wanted`` are indexes in the group, None for all."""
+    raws = [raw for batch in batches for raw in batch.raws]
+    fixed = {code: result.tail(cells) for code, cells in _FIXED.items()}
+    fixed[BLANK] = ""
+    tails = [
+        fixed[code] if code in fixed else result.tail(_blocked(block, row))
+        for row, code in enumerate(block.codes)
+    ]
+    if wanted is not None:
+        raws, tails = [raws[row] for row in wanted], [tails[row] for row in wanted]
+    return campaign.layout.encode("".join(result.rows(raws, tails)))
+
+
+_FIXED = {
+    ALLOW: ("allow", "", ""),
+    ALLOW | DUPLICATE: ("allow", "duplicate", ""),
+    UNUSABLE: ("block", "unusable", ""),
+}
+
+
+def _blocked(block: Block, row: int) -> tuple[str, str, str]:
+    return "block", "opted_out", wire_time(block.since(row))
+
+
+def wanted_rows(block: Block, *, before: Block | None, only_allowed: bool) -> list[int] | None:
+    """Choose the rows to write: all (None), the allowed ones, or those decided otherwise before."""
+    if before is not None:
+        pairs = enumerate(zip(block.codes, before.codes, strict=True))
+        return [row for row, (now, then) in pairs if (now ^ then) & DECISION]
+    if only_allowed:
+        return [row for row, code in enumerate(block.codes) if code & DECISION == ALLOW]
+    return None
+
+
+COUNTS = ("allow", "block", "unusable", "duplicate")
+
+
+def count_rows(block: Block, before: Block | None) -> dict[str, int]:
+    """Count rows by what they are told, and beside that those that are there twice.
+
+    Of a refresh only those are counted that were decided otherwise before; the others are
+    ``unchanged``.
+    """
+    codes = bytes(block.codes)
+    if before is not None:
+        changed = wanted_rows(block, before=before, only_allowed=False) or ()
+        codes = bytes(block.codes[row] for row in changed)
+    decided = {
+        name: codes.count(code) + codes.count(code | DUPLICATE)
+        for name, code in (("allow", ALLOW), ("block", BLOCK), ("unusable", UNUSABLE))
+    }
+    twice = codes.count(ALLOW | DUPLICATE) + codes.count(BLOCK | DUPLICATE)
+    return {**decided, "duplicate": twice}

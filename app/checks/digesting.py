@@ -1,0 +1,109 @@
+"""From cells to digests, in processes of their own: most of what a scrub costs the processor."""
+
+import asyncio
+import gc
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from types import MappingProxyType
+
+from app.files import BadValue, clean, phone_text
+from app.identifiers import DigestKeys, normalise_many
+from app.journal import Kind
+from app.platform.db import Unavailable
+from app.platform.keyring import KeyRing
+from app.platform.supervision import end_with_parent
+
+from .answers import NO_DIGEST
+
+_FEW = 2_000
+"""Cells that are digested in this process: others have not begun by the time they are done."""
+_AT_ONCE = 500
+_ODD = re.compile(r"[^0-9A-Za-z@+ ()_\-/.\n]|[.][0-9]*0(?:\n|\Z)|[0-9][Ee]")
+"""What may be more than a value, or less than one: looked for in many cells together."""
+_keys: DigestKeys | None = None
+
+
+class Digester:
+    """Digests cells under every live key, in at most ``workers`` processes that it keeps."""
+
+    def __init__(self, keys: DigestKeys, *, workers: int) -> None:
+        """Take the keys; the processes begin when there is enough to do, none if ``workers`` is 0.
+
+        They load what the program loaded: it must be importable without doing anything.
+        """
+        self._keys = keys
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def digest(self, kind: Kind, cells: Sequence[str], *, region: str) -> tuple[bytes, ...]:
+        """Digest contact points as people write them: for each live key, 16 bytes a cell.
+
+        ``NO_DIGEST`` stands for what cannot be understood.
+
+        Raises:
+            Unavailable: a process was ended from outside; ask again.
+        """
+        if len(cells) < _FEW or not self._workers:
+            return await asyncio.to_thread(_digest, self._keys, kind, cells, region)
+        if self._pool is None:
+            self._pool = _start(self._keys, self._workers)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, _digest_there, kind, cells, region)
+        except BrokenProcessPool:
+            self.stop()
+            raise Unavailable("A process that digests was ended.") from None
+
+    def stop(self) -> None:
+        """End the processes, after what they are doing."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+
+def _start(keys: DigestKeys, workers: int) -> ProcessPoolExecutor:
+    # Not forked from here: this process has threads, and what they hold would be held for ever.
+    return ProcessPoolExecutor(
+        workers, get_context("forkserver"), initializer=_begin, initargs=(dict(keys.ring.keys),)
+    )
+
+
+def _begin(keys: Mapping[int, bytes]) -> None:
+    global _keys  # noqa: PLW0603 - a process of the pool is begun once, and has one ring
+    end_with_parent()
+    gc.freeze()
+    gc.disable()
+    _keys = DigestKeys(KeyRing(MappingProxyType(dict(keys)), tuple(keys)))
+
+
+def _digest_there(kind: Kind, cells: Sequence[str], region: str) -> tuple[bytes, ...]:
+    if _keys is None:
+        raise TypeError("the process was not begun with keys")
+    return _digest(_keys, kind, cells, region)
+
+
+def _digest(keys: DigestKeys, kind: Kind, cells: Sequence[str], region: str) -> tuple[bytes, ...]:
+    digests: tuple[list[bytes], ...] = tuple([] for _ in keys.numbers)
+    for first in range(0, len(cells), _AT_ONCE):
+        texts = _texts(kind, cells[first : first + _AT_ONCE])
+        normals = normalise_many(kind, texts, region=region)
+        for under_key, some in zip(digests, keys.digest_many(kind, normals), strict=True):
+            under_key += [one or NO_DIGEST for one in some]
+    return tuple(map(b"".join, digests))
+
+
+def _texts(kind: Kind, cells: Sequence[str]) -> Sequence[str]:
+    """Read cells without what spreadsheets put around values; empty where a number is lost."""
+    if not _ODD.search("\n".join(cells)):
+        return cells
+    return [_phone(cell) for cell in cells] if kind is Kind.PHONE else [*map(clean, cells)]
+
+
+def _phone(cell: str) -> str:
+    try:
+        return phone_text(cell)
+    except BadValue:
+        return ""

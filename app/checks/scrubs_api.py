@@ -1,0 +1,339 @@
+"""The routes of scrubs: a campaign's file in, the same rows with an answer each out."""
+
+from dataclasses import replace
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from app.files import (
+    BadFile,
+    FileGone,
+    Job,
+    JobState,
+    Storage,
+    StoredFile,
+    TooManyJobs,
+    Upload,
+    UploadTooSlow,
+    discard,
+    read_file,
+    receive_upload,
+    require_room,
+)
+from app.journal import MediumWord
+from app.parties import (
+    Caller,
+    Directory,
+    TheDirectory,
+    ThePurpose,
+    TheReads,
+    UnknownBrand,
+    note,
+    requires,
+)
+from app.platform.clock import now
+from app.platform.db import ReadSession, Session
+from app.platform.idempotency import Once
+from app.platform.ids import new_id
+from app.platform.openapi import responses, takes_file
+from app.platform.refusals import NotFound
+from app.platform.web import FileRoute, read_fields, router
+from app.platform.wire import Answer, Instant, Slug, WireModel, text
+
+from .models import Region
+from .scrubs import (
+    Keep,
+    Scrub,
+    ScrubGone,
+    ScrubUnfinished,
+    cancel_scrub,
+    find_scrub,
+    queue_scrub,
+    release_scrub,
+    require_result,
+)
+
+files = router("/v1/scrubs", "scrubs", route_class=FileRoute)
+scrubs = router("/v1/scrubs", "scrubs")
+ROUTERS = (files, scrubs)
+
+Checker = Annotated[Caller, requires("checks")]
+
+
+class ScrubIn(WireModel):
+    """What is asked about the rows of a file."""
+
+    medium: MediumWord
+    brand: Slug | None = Field(None, description="Left out: block if any brand is suppressed")
+    region: Region = None
+    column: Annotated[str, text(200)] | None = Field(
+        None, description="Name of the column to ask about, or its number from 1; else guessed"
+    )
+    keep: Keep = Field("all", description="`allowed`: the result holds the allowed rows alone")
+
+
+class CountsOut(Answer):
+    """How many rows were answered how; those of `duplicate` are counted there as well."""
+
+    allow: int
+    block: int
+    unusable: int
+    duplicate: int = Field(description="Rows whose contact point stood in an earlier one")
+
+
+class ErrorOut(Answer):
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+class ScrubOut(Answer):
+    """A scrub, and how far it is."""
+
+    id: UUID
+    state: JobState
+    refreshes: UUID | None = Field(description="The scrub whose changed rows this one gives")
+    medium: MediumWord
+    brand: Slug | None
+    region: str
+    column: str | None
+    keep: Literal["all", "allowed"]
+    rows: int | None = Field(description="Rows of the file, null until all were read")
+    done_rows: int
+    position: int | None = Field(description="The journal position that every answer is as of")
+    counts: CountsOut | None = Field(
+        description="`allow`, `block` and `unusable` add up to the rows; of a refresh, to those "
+        "that were decided otherwise before"
+    )
+    error: ErrorOut | None
+    created_at: Instant
+    started_at: Instant | None
+    ended_at: Instant | None
+
+
+_REFUSALS = responses(BadFile, UploadTooSlow, TooManyJobs, UnknownBrand)
+
+
+@files.post("", status_code=202, openapi_extra=takes_file(ScrubIn), responses=_REFUSALS)
+async def scrub_file(
+    request: Request,
+    caller: Checker,
+    directory: TheDirectory,
+    purpose: ThePurpose,
+    session: Session,
+    once: Once,
+) -> ScrubOut:
+    """Ask about every row of a file before a campaign: a form with a part `file`, or the file.
+
+    CSV of any usual dialect and encoding, one contact point a line, NDJSON or XLSX, as they are
+    or packed with gzip or zip. A row that cannot be understood is answered `block`, `unusable`.
+    What is sent and what comes out is kept sealed, an hour after the download, a day at most.
+    """
+    storage = _storage_of(request)
+    most = storage.database.settings.key_jobs
+    async with storage.database.reading() as reading:
+        await require_room(reading, caller.key, most=most)
+    upload = await receive_upload(
+        storage,
+        request.stream(),
+        content_type=request.headers.get("content-type", ""),
+        query=request.query_params.multi_items(),
+    )
+    try:
+        scrub = await _read_scrub(request, directory, upload)
+        said = {**upload.fields, "sha256": (upload.file.sha256 or b"").hex()}
+        await once.replay(by=caller.key, stand_in=said)
+        job = await queue_scrub(
+            session,
+            scrub,
+            job=new_id(),
+            key=caller.key,
+            upload=upload.file.id,
+            at=scrub.began_at,
+            most=most,
+        )
+        subject = f"scrub:{job.id}"
+        await note(session, caller.actor, "scrub.queued", subject, scrub.began_at, purpose=purpose)
+        return await once.remember(
+            await _shown(job, directory), status=202, location=f"/v1/scrubs/{job.id}"
+        )
+    except BaseException:
+        await discard(storage, upload.file.id)
+        raise
+
+
+async def _read_scrub(request: Request, directory: Directory, upload: Upload) -> Scrub:
+    body = read_fields(ScrubIn, upload.fields)
+    return Scrub(
+        medium=body.medium,
+        brand=None if body.brand is None else await directory.brand(body.brand),
+        region=body.region or request.app.state.settings.default_region,
+        column=body.column,
+        keep=body.keep,
+        began_at=now(),
+    )
+
+
+@scrubs.get("/{id}")
+async def read_scrub(
+    id: UUID,  # noqa: A002 - the name in the address
+    caller: Checker,
+    directory: TheDirectory,
+    session: ReadSession,
+) -> ScrubOut:
+    """Ask how far a scrub is; its `position` is what every answer of the result is as of."""
+    job = await find_scrub(session, id, key=_key_of(caller))
+    return await _shown(_there(job), directory)
+
+
+@scrubs.get(
+    "/{id}/result",
+    response_class=StreamingResponse,
+    responses={
+        **responses(ScrubUnfinished, ScrubGone),
+        200: {
+            "description": "The rows in the file's own order, dialect and encoding, with the "
+            "columns `decision`, `code`, `since` behind them.",
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+            "headers": {
+                "Optout-Position": {
+                    "description": "The journal position that every answer is as of",
+                    "schema": {"type": "integer"},
+                }
+            },
+        },
+    },
+)
+async def read_scrub_result(
+    id: UUID,  # noqa: A002 - the name in the address
+    caller: Checker,
+    request: Request,
+    reads: TheReads,
+    purpose: ThePurpose,
+) -> StreamingResponse:
+    """Take the result, which is deleted an hour later: the file's rows with the answers.
+
+    A cell that a spreadsheet would take for a formula gets a leading apostrophe; every other cell
+    is yours to the byte. `code` is `opted_out` or `unusable` of a blocked row, `duplicate` of an
+    allowed one whose contact point stood in an earlier row.
+    """
+    at = now()
+    storage = _storage_of(request)
+    async with storage.database.reading() as session:
+        job = _there(await find_scrub(session, id, key=_key_of(caller)))
+    stored = await _stored(storage, require_result(job))
+    subject = f"scrub:{job.id}"
+    rows = sum(job.counts.get(name, 0) for name in ("allow", "block", "unusable"))
+    await reads.note(caller, "scrub.read", subject, rows=rows, purpose=purpose, at=at)
+    async with storage.database.transaction() as session:
+        await release_scrub(session, job, at=at + storage.database.settings.scrub_kept)
+    return StreamingResponse(
+        read_file(storage, stored),
+        media_type=(job.resume or {}).get("media_type"),
+        headers={
+            "Content-Length": str(stored.size),
+            "Content-Disposition": f'attachment; filename="scrub-{job.id}"',
+            "Optout-Position": str(job.position),
+        },
+    )
+
+
+@scrubs.post(
+    "/{id}/refresh",
+    status_code=202,
+    responses=responses(ScrubUnfinished, ScrubGone, TooManyJobs),
+)
+async def refresh_scrub(
+    id: UUID,  # noqa: A002 - the name in the address
+    caller: Checker,
+    request: Request,
+    directory: TheDirectory,
+    session: Session,
+    once: Once,
+) -> ScrubOut:
+    """Ask what changed since a scrub's position: the rows to pull out of a loaded campaign.
+
+    It is a scrub of its own, whose result holds the rows that are decided otherwise now, and it
+    can be refreshed in its turn.
+    """
+    at = now()
+    storage = _storage_of(request)
+    before = _there(await find_scrub(session, id, key=_key_of(caller)))
+    await once.replay(by=caller.key)
+    require_result(before)
+    if before.upload is None:
+        raise ScrubGone("It was deleted.")
+    await _stored(storage, before.upload)
+    job = await queue_scrub(
+        session,
+        replace(Scrub.read(before.params), refreshes=before.id),
+        job=new_id(),
+        key=caller.key,
+        upload=before.upload,
+        at=at,
+        most=storage.database.settings.key_jobs,
+    )
+    return await once.remember(
+        await _shown(job, directory), status=202, location=f"/v1/scrubs/{job.id}"
+    )
+
+
+@scrubs.delete("/{id}", status_code=204)
+async def delete_scrub(
+    id: UUID,  # noqa: A002 - the name in the address
+    caller: Checker,
+    session: Session,
+) -> None:
+    """End a scrub that has not ended, and delete its file, its answers and its result now."""
+    job = _there(await find_scrub(session, id, key=_key_of(caller)))
+    await cancel_scrub(session, job, at=now())
+
+
+def _storage_of(request: Request) -> Storage:
+    storage = request.app.state.storage
+    if not isinstance(storage, Storage):
+        raise TypeError("the app was started without a storage of files")
+    return storage
+
+
+def _key_of(caller: Caller) -> int | None:
+    return None if caller.is_admin else caller.key
+
+
+def _there(job: Job | None) -> Job:
+    if job is None:
+        raise NotFound("There is no such scrub.")
+    return job
+
+
+async def _stored(storage: Storage, file: UUID) -> StoredFile:
+    try:
+        return await storage.find(file)
+    except FileGone:
+        raise ScrubGone("It was deleted.") from None
+
+
+async def _shown(job: Job, directory: Directory) -> ScrubOut:
+    scrub = Scrub.read(job.params)
+    return ScrubOut(
+        id=job.id,
+        state=job.state,
+        refreshes=scrub.refreshes,
+        medium=scrub.medium,
+        brand=None if scrub.brand is None else await directory.brand_slug(scrub.brand),
+        region=scrub.region,
+        column=scrub.column,
+        keep=scrub.keep,
+        rows=job.rows,
+        done_rows=job.done_rows,
+        position=job.position,
+        counts=CountsOut(**job.counts) if job.counts else None,
+        error=None if job.error is None else ErrorOut(code=job.error, detail=job.detail or ""),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+    )

@@ -1,0 +1,192 @@
+"""The express courier: one database's live entries, told early while a backlog drains.
+
+Only a 2xx counts on this lane. Whatever else comes, the main lane brings the entries in their
+place: so an entry that is refused by itself is left to it, and nothing is ever stuck here.
+"""
+
+import asyncio
+from dataclasses import replace
+
+from app.journal import (
+    OUTAGE_AFTER,
+    Ahead,
+    EarlyState,
+    EarlyStep,
+    Report,
+    look_ahead,
+    put_off_early,
+)
+from app.platform.clock import now
+from app.platform.http import Outbound
+
+from .answers import (
+    Acknowledged,
+    Retry,
+    Smaller,
+    Verdict,
+    blames_an_entry,
+    concerns_the_batch,
+    next_delay,
+)
+from .batches import Batch, Place, grown
+from .endpoints import Endpoint
+from .exchange import Tools, exchange
+from .holding import Holding, LeaseLost
+from .rendering import Form
+from .settling import Attempt, Result, keep_attempts
+
+_IDLE_SECONDS = 30.0
+"""How long it waits for a further live entry before it gives the lane back."""
+
+
+class ExpressCourier:
+    """Tells one database its live entries, one request at a time, while that is wanted."""
+
+    def __init__(self, tools: Tools, lane: EarlyState, endpoint: Endpoint, lease: Holding) -> None:
+        """Take a lane that was just claimed, and how its database is told."""
+        self._tools = tools
+        self._lane = lane
+        self._endpoint = endpoint
+        self._lease = lease
+        self._outbound = Outbound(tools.database.settings)
+        self._failures = lane.failures
+        self._seen = -1
+        self._most: int | None = None
+
+    async def run(self) -> None:
+        """Send what is wanted as it comes; ends after a failure, which plans the next try.
+
+        Raises:
+            LeaseLost: somebody else decides about this lane now.
+            Unavailable: PostgreSQL does not answer.
+        """
+        try:
+            while await self._live_entry() and await self._tell_next():
+                pass
+        finally:
+            await self._outbound.aclose()
+
+    async def _live_entry(self) -> bool:
+        """Wait for a live entry; False if none comes for a while."""
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._lease.wait_beyond(self._seen, self._lane.id, self._lane.fence)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _tell_next(self) -> bool:
+        """Send the next live entries, if the main lane is still far from them."""
+        async with self._tools.slots:
+            live = self._lease.reached
+            async with self._tools.database.reading() as session:
+                ahead = await look_ahead(session, self._lane.id, live=live)
+            if ahead is None or not ahead.wanted:
+                return False
+            batch = await self._tools.batches.after(self._place(ahead))
+            if batch.entries:
+                self._require_lease()
+                return await self._send(ahead, batch)
+        await self._move(ahead, batch.to, acknowledged=False)
+        return True
+
+    def _place(self, ahead: Ahead) -> Place:
+        scope, endpoint = self._lane.follower.scope, self._endpoint
+        form = Form(endpoint.way.identifier_format, endpoint.identifier_key)
+        if self._most is None and ahead.outage:
+            self._most = 1
+        most = min(self._most or ahead.most, ahead.most)
+        return Place(scope, form, ahead.after, ahead.after, most, "express")
+
+    def _require_lease(self) -> None:
+        deadline = self._tools.database.settings.delivery_deadline_seconds
+        if not self._lease.holds(self._lane.id, self._lane.fence, deadline):
+            raise LeaseLost
+
+    async def _send(self, ahead: Ahead, batch: Batch) -> bool:
+        attempt, verdict = await exchange(
+            self._outbound,
+            self._endpoint,
+            self._lane.follower,
+            batch,
+            settings=self._tools.database.settings,
+        )
+        if isinstance(verdict, Acknowledged):
+            self._failures = 0
+            self._most = grown(batch.entries)
+            await self._move(
+                ahead, verdict.through, acknowledged=True, attempt=attempt, reports=verdict.outcomes
+            )
+            return True
+        tried = _failed(attempt, verdict)
+        if blames_an_entry(attempt.status):
+            return await self._narrow(ahead, batch, tried)
+        return await self._put_off(ahead, batch, tried, verdict)
+
+    async def _narrow(self, ahead: Ahead, batch: Batch, tried: Attempt) -> bool:
+        """Look for the entry that is refused: half as many at once, and that one is left out."""
+        if batch.entries == 1:
+            await self._move(ahead, batch.to, acknowledged=False, attempt=tried)
+            return True
+        self._most = batch.entries // 2
+        async with self._tools.database.transaction() as session:
+            await keep_attempts(session, [tried])
+        return True
+
+    async def _put_off(self, ahead: Ahead, batch: Batch, tried: Attempt, verdict: Verdict) -> bool:
+        """Count a failure and plan the next try.
+
+        What fails alone again and again is left out too: whatever the answer says, it may lie in
+        the entry.
+        """
+        again = self._failures > 0 and batch.entries == 1 and concerns_the_batch(tried.status)
+        if again:
+            await self._move(ahead, batch.to, acknowledged=False)
+        wait = next_delay(self._failures + 1, self._tools.random)
+        if isinstance(verdict, Retry) and verdict.after is not None:
+            wait = max(wait, verdict.after)
+        limit = max(1, batch.entries // 2)
+        if self._failures + 1 >= OUTAGE_AFTER:
+            limit = 1
+        async with self._tools.database.transaction() as session:
+            await put_off_early(
+                session, self._lane.id, self._lane.fence, wait=wait, batch_limit=limit
+            )
+            await keep_attempts(session, [tried])
+        return False
+
+    async def _move(
+        self,
+        ahead: Ahead,
+        upto: int,
+        *,
+        acknowledged: bool,
+        attempt: Attempt | None = None,
+        reports: tuple[Report, ...] = (),
+    ) -> None:
+        """Write down where the lane stands now.
+
+        Raises:
+            LeaseLost: it was refused, for somebody else decides about this lane now.
+        """
+        step = EarlyStep(
+            self._lane.id,
+            self._lane.fence,
+            ahead.told,
+            ahead.after,
+            upto,
+            acknowledged,
+            self._most or ahead.most,
+            now(),
+        )
+        if not await self._tools.early_settler.settle(Result(step, attempt, reports)):
+            raise LeaseLost
+        self._seen = upto
+
+
+def _failed(attempt: Attempt, verdict: Verdict) -> Attempt:
+    """Name what came instead of a 2xx; what the main lane would do about it is not done here."""
+    if isinstance(verdict, Retry | Smaller):
+        return replace(attempt, error=verdict.error, detail=verdict.detail)
+    detail = f"the database answered {attempt.status}; on the express lane only 2xx counts"
+    return replace(attempt, error=f"status-{attempt.status}", detail=detail)

@@ -1,0 +1,84 @@
+"""The route that makes preference links, for whoever writes to people."""
+
+from typing import Annotated
+
+from fastapi import Request
+from pydantic import Field
+
+from app.journal import Media, MediaWords
+from app.parties import Caller, TheDirectory, TheVault, UnknownBrand, requires
+from app.platform.clock import now
+from app.platform.idempotency import Once
+from app.platform.openapi import responses
+from app.platform.web import router
+from app.platform.wire import Answer, Slug, WireModel
+from app.points import DefaultRegion, UnusableIdentifier, read_identifier
+
+from .links import Link, Purpose, seal_link
+from .models import IdentifierIn, brand_number
+
+links = router("/v1/preference-links", "preference links")
+
+
+class LinkIn(WireModel):
+    """Whom a link is for, and what it is about."""
+
+    identifiers: Annotated[list[IdentifierIn], Field(min_length=1, max_length=20)]
+    brand: Annotated[Slug | None, Field(description="Left out or null: every brand")] = None
+    media: Annotated[
+        MediaWords | None, Field(description="Left out or null: those that they carry")
+    ] = None
+
+
+class LinkOut(Answer):
+    """Where the person goes, and the headers of a mail that carries the link (RFC 8058)."""
+
+    url: str
+    one_click_url: str
+    headers: dict[str, str]
+
+
+@links.post("", status_code=201, responses=responses(UnusableIdentifier, UnknownBrand))
+async def make_preference_link(
+    body: LinkIn,
+    request: Request,
+    caller: Annotated[Caller, requires("opt-outs:write")],
+    once: Once,
+    vault: TheVault,
+    directory: TheDirectory,
+    region: DefaultRegion,
+) -> LinkOut:
+    """Make the link by which a person chooses what they may still be sent, without an account.
+
+    It names nobody, counts for OPTOUT_LINK_DAYS, and suppresses at once. What others recorded it
+    cannot lift. `one_click_url` suppresses by a POST alone, as mail programs send it.
+    """
+    await once.replay(by=caller.key)
+    link = Link(
+        [
+            read_identifier(
+                one.kind, one.value, region=one.region or region, pointer=f"/identifiers/{number}"
+            )
+            for number, one in enumerate(body.identifiers)
+        ],
+        await brand_number(directory, body.brand),
+        body.media or Media(0),
+        now(),
+    )
+    settings = request.app.state.settings
+    base = (settings.public_url or settings.url).rstrip("/")
+
+    def address(path: str, purpose: Purpose) -> str:
+        return f"{base}/{path}/{seal_link(vault, link, purpose)}"
+
+    one_click = address("u", "one-click")
+    return await once.remember(
+        LinkOut(
+            url=address("p", "preferences"),
+            one_click_url=one_click,
+            headers={
+                "List-Unsubscribe": f"<{one_click}>",
+                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            },
+        )
+    )

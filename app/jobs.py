@@ -1,0 +1,96 @@
+"""The process of jobs: imports and scrubs, away from checks and from delivery.
+
+What a file costs in time of the processor must hold up neither, so that this process also steps
+back behind the others. Any number of them may run.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+
+import structlog
+import uvloop
+
+from app.checks import Digester, LookUps, Tools, scrubber
+from app.files import Handler, JobRunner, Storage
+from app.intake import IMPORT, VOID, import_handler, void_handler
+from app.platform import logs
+from app.platform.clock import now
+from app.platform.db import Database, Unavailable
+from app.platform.supervision import end_with_supervisor
+from app.points import open_registry
+from app.settings import Settings, read_settings
+
+_NICENESS = 5
+WORKERS = 2
+_FORGET_EVERY = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Work until SIGTERM or SIGINT; jobs under way are given back to be gone on with."""
+    settings = read_settings()
+    logs.configure(settings)
+    end_with_supervisor()
+    os.nice(_NICENESS)
+    uvloop.run(_until_signalled(settings))
+
+
+async def _until_signalled(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await work(settings, stopping)
+
+
+async def work(settings: Settings, stopping: asyncio.Event, *, workers: int = WORKERS) -> None:
+    """Do the jobs that are due, and delete the files whose time is over, until told to stop.
+
+    ``workers`` processes read and digest contact points; none: a thread of this one does.
+
+    Raises:
+        ValueError: the database or the keys are not set.
+        SchemaUnfit: the schema cannot serve this code.
+        KeysUnfit: the keys are not those that the data was written with.
+    """
+    async with open_registry(settings) as (database, keys):
+        storage = Storage.of(database, keys.vault)
+        look_ups = LookUps(database, keys.digests.numbers)
+        digester = Digester(keys.digests, workers=workers)
+        tools = Tools(database, storage, look_ups, digester, keys.digests.numbers)
+        try:
+            handlers = {
+                "scrub": scrubber(tools),
+                IMPORT: import_handler(storage, keys),
+                VOID: void_handler(),
+            }
+            await _work(database, storage, handlers, stopping)
+        finally:
+            digester.stop()
+            await look_ups.stop()
+
+
+async def _work(
+    database: Database, storage: Storage, handlers: Mapping[str, Handler], stopping: asyncio.Event
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(JobRunner(database, handlers).run(stopping))
+        tasks.create_task(_forget(storage, stopping))
+
+
+async def _forget(storage: Storage, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        try:
+            await storage.forget_expired(at=now())
+        except Unavailable as error:
+            log.warning("deleting files waits for the database", reason=error.detail)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _FORGET_EVERY)
+
+
+if __name__ == "__main__":
+    main()

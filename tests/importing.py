@@ -1,0 +1,74 @@
+"""Sending files of opt-outs, and the process of jobs that does them, within a test."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from app.files import JobRunner, Storage
+from app.intake import IMPORT, VOID, import_handler, void_handler
+from app.platform.db import Database
+from app.points import PointKeys
+
+_SECONDS = 120
+
+
+@asynccontextmanager
+async def working(database: Database) -> AsyncIterator[None]:
+    """Do imports and their voids for a block."""
+    keys = PointKeys.from_settings(database.settings)
+    storage = Storage.of(database, keys.vault)
+    handlers = {IMPORT: import_handler(storage, keys), VOID: void_handler()}
+    stopping = asyncio.Event()
+    runner = asyncio.create_task(JobRunner(database, handlers).run(stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        await runner
+
+
+async def send(client: httpx.AsyncClient, file: bytes | str, **said: str) -> dict[str, Any]:
+    """Send a file of opt-outs: the import as it was taken."""
+    answer = await client.post(
+        "/v1/imports", content=file.encode() if isinstance(file, str) else file, params=said
+    )
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
+
+
+async def ended(client: httpx.AsyncClient, number: str) -> dict[str, Any]:
+    """Wait until an import, and its void if there is one, have ended."""
+    async with asyncio.timeout(_SECONDS):
+        while True:
+            answer = await client.get(f"/v1/imports/{number}")
+            assert answer.status_code == 200, answer.text
+            one = dict(answer.json())
+            jobs = [one, one["void"]] if one["void"] else [one]
+            if all(job["state"] in ("done", "failed") for job in jobs):
+                return one
+            await asyncio.sleep(0.05)
+
+
+async def imported(client: httpx.AsyncClient, file: bytes | str, **said: str) -> dict[str, Any]:
+    """Send a file and wait until it is done."""
+    return await ended(client, (await send(client, file, **said))["id"])
+
+
+async def voided(client: httpx.AsyncClient, number: str) -> dict[str, Any]:
+    """Void an import and wait until that is done."""
+    answer = await client.post(f"/v1/imports/{number}/void", json={"reason": "the wrong file"})
+    assert answer.status_code == 202, answer.text
+    return await ended(client, number)
+
+
+async def refused(client: httpx.AsyncClient, number: str) -> list[str]:
+    """Read the rows that an import refused, without the head."""
+    answer = await client.get(f"/v1/imports/{number}/refused")
+    assert answer.status_code == 200, answer.text
+    head, *lines = answer.text.split("\r\n")
+    assert head == "line,column,value,reason"
+    assert lines.pop() == ""
+    return lines
