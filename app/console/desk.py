@@ -39,7 +39,7 @@ from app.points import (
     read_identifier,
 )
 
-from .doors import Form, signed_in
+from .doors import Form, browser_of, signed_in
 from .live import Streams, event, say_until
 from .pages import fill, go, page, pages
 from .shown import Standing, shown, told
@@ -170,7 +170,7 @@ async def tell_live(
     visit: Signed,
 ) -> Response:
     """Tell who has been told as it happens, until all are or a minute is over."""
-    database = database_of(request)
+    database, browser = database_of(request), await browser_of(request)
     async with database.reading() as session:
         opt_out = await _own(session, id, visit)
 
@@ -178,7 +178,7 @@ async def tell_live(
         async for _ in say_until(streams):
             async with database.reading() as session:
                 state = await told(session, opt_out, at=now())
-            yield event(fill(request, request.state.browser, "told.html", told=state))
+            yield event(fill(request, browser, "told.html", told=state))
             if state.silent:
                 return
 

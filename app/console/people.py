@@ -41,7 +41,7 @@ from app.points import (
     read_identifier,
 )
 
-from .doors import Form
+from .doors import Form, browser_of
 from .live import Streams, event, say_until
 from .pages import fill, go, page, pages
 from .shown import told
@@ -125,7 +125,7 @@ async def tell_person_live(
     vault: TheVault,
 ) -> Response:
     """Tell how many have been told, as it happens."""
-    database = database_of(request)
+    database, browser = database_of(request), await browser_of(request)
     async with database.reading() as session:
         link = await _open(session, request, vault, token, "preferences")
         await _require_own(session, keys, link, id)
@@ -137,7 +137,7 @@ async def tell_person_live(
         async for _ in say_until(streams):
             async with database.reading() as session:
                 state = await told(session, opt_out, at=now())
-            yield event(fill(request, request.state.browser, "told_person.html", told=state, id=id))
+            yield event(fill(request, browser, "told_person.html", told=state, id=id))
             if state.silent:
                 return
 

@@ -40,7 +40,7 @@ async def test_a_person_switches_calls_off_in_french_and_sees_who_knows(
         await expect(page.get_by_text("c•••@example.com")).to_be_visible()
         await page.get_by_role("switch", name="Appels téléphoniques").uncheck()
         await page.get_by_role("button", name="Enregistrer").click()
-        await expect(page.get_by_text("C’est fait.").first).to_be_visible()
+        await expect(page.get_by_text("Cela vaut dès maintenant.").first).to_be_visible()
         async with working(hasty(database.settings)):
             await expect(page.get_by_text("La seule base").first).to_be_visible()
         await assert_accessible(page)
