@@ -141,6 +141,7 @@ def test_a_workbook_is_told_as_the_csv_file_that_it_would_be() -> None:
                 [612345678.0, Serial(46053.4375), 1.5, 'a "b", c\nd'],
                 [],
                 ["0639980001", Serial(46053.0), None, "'=1+1"],
+                ["#N/A", "#N/A", True, 1e20],
             ]
         )
     )
@@ -151,6 +152,7 @@ def test_a_workbook_is_told_as_the_csv_file_that_it_would_be() -> None:
         (1, 2, ["612345678", "2026-01-31 10:30:00", "1.5", 'a "b", c\nd']),
         (2, 3, []),
         (3, 4, ["0639980001", "2026-01-31", "", "'=1+1"]),
+        (4, 5, ["", "", "TRUE", "1e+20"]),
     ]
     assert rows[0].raw == '612345678,2026-01-31 10:30:00,1.5,"a ""b"", c\nd"\r\n'
 
