@@ -161,6 +161,7 @@ def test_a_workbook_is_read_for_its_first_visible_sheet_with_data() -> None:
     sheets = workbook([["hidden"], ["x"]], [], [["phone"], ["0639980001"]], [["y"]], hidden=[0])
     assert cells(sheets) == [["0639980001"]]
     assert refusal(workbook([], [])) == ("empty", None)
+    assert cells(workbook([['{"phone"'], ["[{"]])) == [["[{"]]
 
 
 def test_a_broken_workbook_is_refused_by_name() -> None:
