@@ -41,6 +41,7 @@ def zipped(**files: bytes) -> bytes:
 
 def workbook(*sheets: Sequence[Sequence[object]], hidden: Sequence[int] = ()) -> bytes:
     """Write a workbook as spreadsheets do; a cell of None is not written, a float is a number."""
+    texts: list[str] = []
     names = [f"sheet{at}" for at in range(1, len(sheets) + 1)]
     output = io.BytesIO()
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -49,16 +50,19 @@ def workbook(*sheets: Sequence[Sequence[object]], hidden: Sequence[int] = ()) ->
             for name in names
         )
         main = f'<Override PartName="/xl/workbook.xml" ContentType="{_KIND}.sheet.main+xml"/>'
-        styles = f'<Override PartName="/xl/styles.xml" ContentType="{_KIND}.styles+xml"/>'
+        more = "".join(
+            f'<Override PartName="/xl/{name}.xml" ContentType="{_KIND}.{name}+xml"/>'
+            for name in ("styles", "sharedStrings")
+        )
         archive.writestr(
-            "[Content_Types].xml", f'<Types xmlns="{_TYPES}">{main}{styles}{parts}</Types>'
+            "[Content_Types].xml", f'<Types xmlns="{_TYPES}">{main}{more}{parts}</Types>'
         )
         archive.writestr("_rels/.rels", _relations([("officeDocument", "xl/workbook.xml")]))
         archive.writestr(
             "xl/_rels/workbook.xml.rels",
             _relations(
                 [("worksheet", f"worksheets/{name}.xml") for name in names]
-                + [("styles", "styles.xml")]
+                + [("styles", "styles.xml"), ("sharedStrings", "sharedStrings.xml")]
             ),
         )
         unseen = dict.fromkeys(hidden, ' state="hidden"')
@@ -76,7 +80,9 @@ def workbook(*sheets: Sequence[Sequence[object]], hidden: Sequence[int] = ()) ->
             '<xf numFmtId="22" applyNumberFormat="1"/></cellXfs></styleSheet>',
         )
         for name, rows in zip(names, sheets, strict=True):
-            archive.writestr(f"xl/worksheets/{name}.xml", _sheet(rows))
+            archive.writestr(f"xl/worksheets/{name}.xml", _sheet(rows, texts))
+        shared = "".join(f"<si><t>{text}</t></si>" for text in texts)
+        archive.writestr("xl/sharedStrings.xml", f'<sst xmlns="{_SHEET}">{shared}</sst>')
     return output.getvalue()
 
 
@@ -88,11 +94,11 @@ def _relations(targets: Sequence[tuple[str, str]]) -> str:
     return f'<Relationships xmlns="{_RELATIONS}">{each}</Relationships>'
 
 
-def _sheet(rows: Sequence[Sequence[object]]) -> str:
+def _sheet(rows: Sequence[Sequence[object]], texts: list[str]) -> str:
     written = "".join(
         f'<row r="{number}">'
         + "".join(
-            _cell(f"{chr(65 + at)}{number}", cell)
+            _cell(f"{chr(65 + at)}{number}", cell, texts)
             for at, cell in enumerate(row)
             if cell is not None
         )
@@ -103,12 +109,17 @@ def _sheet(rows: Sequence[Sequence[object]]) -> str:
     return f'<worksheet xmlns="{_SHEET}"><sheetData>{written}</sheetData></worksheet>'
 
 
-def _cell(place: str, value: object) -> str:
+def _cell(place: str, value: object, texts: list[str]) -> str:
     if isinstance(value, Serial):
         return f'<c r="{place}" s="1"><v>{float(value)}</v></c>'
+    if isinstance(value, bool):
+        return f'<c r="{place}" t="b"><v>{int(value)}</v></c>'
     if isinstance(value, float):
         return f'<c r="{place}"><v>{value}</v></c>'
-    return f'<c r="{place}" t="inlineStr"><is><t>{value}</t></is></c>'
+    if value == "#N/A":
+        return f'<c r="{place}" t="e"><v>{value}</v></c>'
+    texts.append(str(value))
+    return f'<c r="{place}" t="s"><v>{len(texts) - 1}</v></c>'
 
 
 class Serial(float):

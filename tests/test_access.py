@@ -22,6 +22,11 @@ from tests.test_parties import CHANNEL, PARTY, made, problem
 ROUTES: dict[str, Scope] = {
     "POST /v1/checks": "checks",
     "POST /v1/checks/batch": "checks",
+    "POST /v1/scrubs": "checks",
+    "GET /v1/scrubs/{id}": "checks",
+    "GET /v1/scrubs/{id}/result": "checks",
+    "POST /v1/scrubs/{id}/refresh": "checks",
+    "DELETE /v1/scrubs/{id}": "checks",
     "POST /v1/opt-outs": "opt-outs:write",
     "GET /v1/opt-outs": "opt-outs:read",
     "GET /v1/opt-outs/{id}": "opt-outs:read",

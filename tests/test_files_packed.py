@@ -141,6 +141,7 @@ def test_a_workbook_is_told_as_the_csv_file_that_it_would_be() -> None:
                 [612345678.0, Serial(46053.4375), 1.5, 'a "b", c\nd'],
                 [],
                 ["0639980001", Serial(46053.0), None, "'=1+1"],
+                ["#N/A", "#N/A", True, 1e20],
             ]
         )
     )
@@ -151,6 +152,7 @@ def test_a_workbook_is_told_as_the_csv_file_that_it_would_be() -> None:
         (1, 2, ["612345678", "2026-01-31 10:30:00", "1.5", 'a "b", c\nd']),
         (2, 3, []),
         (3, 4, ["0639980001", "2026-01-31", "", "'=1+1"]),
+        (4, 5, ["", "", "TRUE", "1e+20"]),
     ]
     assert rows[0].raw == '612345678,2026-01-31 10:30:00,1.5,"a ""b"", c\nd"\r\n'
 
@@ -159,6 +161,7 @@ def test_a_workbook_is_read_for_its_first_visible_sheet_with_data() -> None:
     sheets = workbook([["hidden"], ["x"]], [], [["phone"], ["0639980001"]], [["y"]], hidden=[0])
     assert cells(sheets) == [["0639980001"]]
     assert refusal(workbook([], [])) == ("empty", None)
+    assert cells(workbook([['{"phone"'], ["[{"]])) == [["[{"]]
 
 
 def test_a_broken_workbook_is_refused_by_name() -> None:

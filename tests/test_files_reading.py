@@ -112,7 +112,7 @@ def test_absurd_json_is_a_fault_of_its_row(nested: bytes) -> None:
 
 
 def test_nothing_is_refused_as_empty() -> None:
-    for nothing in (b"", b"\n\r\n", b"\xef\xbb\xbf", b"\xff\xfe\n\0"):
+    for nothing in (b"", b"\n\r\n", b"\xef\xbb\xbf", b"\xff\xfe\n\0", b"sep=;\n"):
         assert refusal(nothing) == ("empty", None)
 
 
@@ -129,6 +129,21 @@ def test_a_quote_that_is_never_closed_costs_its_own_row() -> None:
         (4, ["3", "z"], None),
         (5, ["4", "w"], None),
     ]
+
+
+@pytest.mark.parametrize(
+    "header", ['phone;"name', '"phone;name', '"phone"x;name', f"phone;{'n' * 140_000}"]
+)
+def test_a_header_that_is_badly_quoted_costs_no_row(header: str) -> None:
+    layout, rows = read(f'{header}\n1;a\n2;"b\nc"\n'.encode())
+    assert layout.head == f"{header}\n"
+    assert [row.cells for row in rows] == [["1", "a"], ["2", "b\nc"]]
+
+
+def test_a_header_may_have_several_lines() -> None:
+    layout, rows = read(b'phone;"first\nname"\n1;a\n')
+    assert (layout.header, layout.head) == (("phone", "first\nname"), 'phone;"first\nname"\n')
+    assert [(row.line, row.cells) for row in rows] == [(3, ["1", "a"])]
 
 
 def test_a_quote_that_is_never_closed_costs_its_own_row_however_much_follows() -> None:
@@ -196,6 +211,7 @@ def test_what_is_no_text_is_refused_by_name(data: bytes) -> None:
 
 def test_a_json_array_is_refused_by_name() -> None:
     assert refusal(b'[{"phone": "0639980001"}]') == ("json-array", None)
+    assert read(b"[phone],name\n1,a\n")[0].header == ("[phone]", "name")
 
 
 def test_utf_16_that_ends_in_the_middle_of_a_character_is_refused() -> None:

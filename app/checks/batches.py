@@ -1,10 +1,11 @@
 """Checking many people at once, without holding up those who ask about one."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from app.identifiers import DigestKeys, normalise_many
@@ -75,16 +76,14 @@ async def digest_lines(
     keys: DigestKeys, lines: Sequence[tuple[Kind, str]], *, region: str
 ) -> list[list[bytes | None]]:
     """Read contact points of any kinds, in turns with everybody else: as ``decide_many`` takes."""
-    digests: list[list[bytes | None]] = [[None] * len(lines) for _ in keys.numbers]
+    digests: list[list[bytes | None]] = [[] for _ in keys.numbers]
     for first in range(0, len(lines), _AT_ONCE):
-        places: dict[Kind, list[int]] = defaultdict(list)
-        for place in range(first, min(first + _AT_ONCE, len(lines))):
-            places[lines[place][0]].append(place)
-        for kind, of_kind in places.items():
-            values = [lines[place][1] for place in of_kind]
+        some = lines[first : first + _AT_ONCE]
+        # Most files hold one kind of contact point, and most others a few in a row.
+        for kind, of_kind in groupby(some, key=itemgetter(0)):
+            values = [value for _, value in of_kind]
             found = keys.digest_many(kind, normalise_many(kind, values, region=region))
-            for under_key, some in zip(digests, found, strict=True):
-                for place, digest in zip(of_kind, some, strict=True):
-                    under_key[place] = digest
+            for under_key, more in zip(digests, found, strict=True):
+                under_key.extend(more)
         await asyncio.sleep(0)
     return digests

@@ -1,10 +1,11 @@
 """Files that commands write: whole or not at all."""
 
+import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO
 
 STANDARD = Path("-")
@@ -15,10 +16,14 @@ STANDARD = Path("-")
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Write beside a file, and put it in its place at the end of the block: whole or not at all.
 
-    Its mode is 0600, because what is written holds contact points.
+    Its mode is 0600, because what is written holds contact points. What a command that was killed
+    left behind is written over by the next, and lies about under one name at most: `.NAME.part`.
+
+    Raises:
+        OSError: it cannot be written, or another command is writing it.
     """
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        written = Path(file.name)
+    written = path.with_name(f".{path.name}.part")
+    with _alone(written, path) as file:
         try:
             yield file
             file.flush()
@@ -27,3 +32,28 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             written.unlink()
             raise
+
+
+def _alone(written: Path, path: Path) -> IO[bytes]:
+    """Open a file for this command alone, emptied."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.fdopen(os.open(written, flags, 0o600), "wb")
+    if not _locked(file) or not _is_still(file, written):
+        file.close()
+        raise OSError(errno.EBUSY, "another command is writing it", str(path))
+    os.fchmod(file.fileno(), 0o600)
+    file.truncate(0)
+    return file
+
+
+def _locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still(file: IO[bytes], written: Path) -> bool:
+    """Tell whether whoever held the lock has not put the file in its place in between."""
+    return written.exists() and written.stat().st_ino == os.fstat(file.fileno()).st_ino

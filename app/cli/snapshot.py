@@ -8,7 +8,7 @@ from typing import IO, Annotated
 import httpx
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from .outputs import STANDARD, replacing
 from .remote import ApiKey, NoAnswer, Url, remote
@@ -34,6 +34,9 @@ def snapshot(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="`-`: standard output.")],
     format: Annotated[Format, typer.Option()] = Format.NDJSON,  # noqa: A002 - the option's word
+    purpose: Annotated[
+        str | None, typer.Option(help="What the list is for; the registry's audit keeps it.")
+    ] = None,
     url: Url = None,
     key: ApiKey = None,
     as_json: AsJson = False,
@@ -41,13 +44,16 @@ def snapshot(
     """Write what is suppressed for the database that the key is bound to.
 
     The file appears when it is whole, readable by its owner only, and beside it FILE.cursor, from
-    which the journal goes on. On standard output the cursor goes to standard error, and only exit
-    status 0 says that the list is whole.
+    which the journal goes on; one that broke off is begun again. It travels packed. On standard
+    output the cursor goes to standard error, and only exit status 0 says that the list is whole.
     """
     to_output = output == STANDARD
     if to_output and as_json:
         raise typer.BadParameter("standard output is taken", param_hint="--json")
-    asked = {"Accept": format.media_type}
+    if purpose is not None and not purpose.isprintable():
+        raise typer.BadParameter("one line of text is wanted", param_hint="--purpose")
+    asked = [(b"Accept", format.media_type.encode())]
+    asked += [(b"Optout-Purpose", purpose.encode())] if purpose else []
     with (
         remote(url, key, as_json=as_json, seconds=_SILENCE_SECONDS) as registry,
         registry.stream("GET", "/v1/snapshot", headers=asked) as response,
@@ -81,10 +87,16 @@ def _write(response: httpx.Response, path: Path, cursor: str) -> int:
 
 
 def _copy(response: httpx.Response, file: IO[bytes]) -> int:
-    columns = SpinnerColumn(), TextColumn("{task.completed:,} lines"), TimeElapsedColumn()
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed:,} lines"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     shown = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
+    expected = response.headers.get("optout-lines-expected", "")
     with shown as progress:
-        task = progress.add_task("snapshot", total=None)
+        task = progress.add_task("snapshot", total=int(expected) if expected.isdecimal() else None)
         for chunk in response.iter_bytes():
             file.write(chunk)
             progress.advance(task, chunk.count(b"\n"))

@@ -14,6 +14,7 @@ from .dispatch import Dispatcher
 from .endpoints import SEALED
 from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes
+from .measures import Standings
 from .operations import watch_for_operators
 from .places import pass_over_strangers
 from .reports_api import database_reports, reports
@@ -38,6 +39,7 @@ __all__ = [
     "Dispatcher",
     "HeadWatch",
     "Snapshots",
+    "Standings",
     "forget_attempts",
     "pass_over_strangers",
     "watch_for_operators",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from app.journal import FollowerState, Head, LaneName, Scope, Window, read_head, read_window
+from app.journal import Entry, FollowerState, Head, LaneName, Scope, Window, read_head, read_window
 from app.parties import Directory
 from app.platform.clock import now
 from app.platform.db import Database
@@ -50,7 +50,8 @@ class Place:
 class Batch:
     """The entries after ``previous`` up to ``to``, ready to be sent; none: nothing to be sent.
 
-    ``last`` is the id of the last entry; ``full`` tells that more stood behind it. On the express
+    ``last`` is the last entry, ``oldest`` the recording of the first; ``full`` tells
+    that more stood behind it. On the express
     lane it holds the live entries alone, and does not say what was before it.
     """
 
@@ -59,9 +60,10 @@ class Batch:
     previous: int
     to: int
     entries: int
-    last: UUID | None
+    last: Entry | None
     full: bool
     body: bytes = field(repr=False)
+    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,15 @@ class Batches:
             self._reading(place.beyond(batch))
         return batch
 
+    async def alone(self, place: Place, position: int) -> Batch:
+        """Read one entry at a position, whatever its lane, for the express lane.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        here = replace(place, told=position - 1, scanned=position - 1, most=1, lane="express")
+        return await self._read(here, only=position)
+
     def _reading(self, place: Place) -> asyncio.Task[Batch]:
         known = self._readings.get(place)
         if known is not None and time.monotonic() - known.began < _FRESH_SECONDS:
@@ -114,16 +125,16 @@ class Batches:
         if known is not None and known.task is done and (failed or not done.result().full):
             del self._readings[place]
 
-    async def _read(self, place: Place) -> Batch:
+    async def _read(self, place: Place, *, only: int | None = None) -> Batch:
         async with self._database.reading() as session:
             head = await read_head(session)
             window = await read_window(
                 session,
                 place.scope,
                 after=place.scanned,
-                head=head.position,
+                head=only or head.position,
                 most=place.most,
-                live=place.lane == "express",
+                live=place.lane == "express" and only is None,
             )
             documents = await render_entries(
                 session,
@@ -135,9 +146,12 @@ class Batches:
             )
         rendered, upto = _cut(window, documents)
         body = _body(head, place, upto, rendered, now()) if rendered else b""
-        last = window.entries[len(rendered) - 1].id if rendered else None
+        last = window.entries[len(rendered) - 1] if rendered else None
         full = bool(rendered) and upto < head.position
-        return Batch(head.journal, place.lane, place.told, upto, len(rendered), last, full, body)
+        oldest = window.entries[0].recorded_at if rendered else None
+        return Batch(
+            head.journal, place.lane, place.told, upto, len(rendered), last, full, body, oldest
+        )
 
 
 def grown(limit: int) -> int:
@@ -179,7 +193,8 @@ def message_id(follower: FollowerState, batch: Batch) -> str:
     the same positions: so the id of the last entry counts.
     """
     follows = f"{batch.journal}/{follower.id}/{follower.generation}/{follower.replays}"
-    cut = f"{follows}/{batch.previous}/{batch.to}/{batch.last}"
+    last = None if batch.last is None else batch.last.id
+    cut = f"{follows}/{batch.previous}/{batch.to}/{last}"
     if batch.lane == "express":
         cut += "/express"
     named = hashlib.blake2b(cut.encode(), digest_size=16)

@@ -22,6 +22,7 @@ from app.settings import Settings
 from .answers import Acknowledged, Retry, Smaller, Verdict, excerpt, read_answer
 from .batches import Batch, Batches, message_id
 from .endpoints import Endpoint
+from .measures import count_batch
 from .settling import Attempt, Settler
 from .signatures import sign
 
@@ -46,7 +47,20 @@ async def exchange(
     *,
     settings: Settings,
 ) -> tuple[Attempt, Verdict]:
-    """Send a batch and judge what comes back, a silence too."""
+    """Send a batch, judge what comes back, a silence too, and count it."""
+    attempt, verdict = await _exchange(outbound, endpoint, follower, batch, settings=settings)
+    count_batch(follower, batch, verdict, attempt.status, now())
+    return attempt, verdict
+
+
+async def _exchange(
+    outbound: Outbound,
+    endpoint: Endpoint,
+    follower: FollowerState,
+    batch: Batch,
+    *,
+    settings: Settings,
+) -> tuple[Attempt, Verdict]:
     at = now()
     attempt = Attempt(
         follower.id, at, batch.previous, batch.to, batch.entries, duration=0.0, lane=batch.lane

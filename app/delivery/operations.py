@@ -29,6 +29,7 @@ from app.settings import Settings
 
 from .alarms import watch
 from .answers import next_delay
+from .measures import note_worker
 from .signatures import sign
 
 _EVERY = 1.0
@@ -70,6 +71,7 @@ async def watch_for_operators(database: Database, stopping: asyncio.Event) -> No
     while not stopping.is_set():
         try:
             await watch(database, now())
+            note_worker()
             if operations is not None:
                 await send_alarms(database, operations, stopping)
         except Unavailable as error:

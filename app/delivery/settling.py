@@ -15,6 +15,7 @@ from app.platform.db import Database, Unavailable
 from app.platform.ids import new_id
 
 from .endpoints import note_result
+from .measures import count_conflicts
 from .tables import AttemptRow
 
 
@@ -104,6 +105,7 @@ class Settler(Generic[S]):
                 done.set_exception(error)
                 done.exception()  # else asyncio complains of those that nobody awaits
         else:
+            count_conflicts(sum(result.step.follower not in moved for result, _ in waiting))
             for result, done in waiting:
                 done.set_result(result.step.follower in moved)
 

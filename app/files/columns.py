@@ -119,12 +119,12 @@ def map_columns(header: Sequence[str] | None, width: int, mapping: Mapping[str, 
     return columns
 
 
-def is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Tell whether the first of some rows names the columns.
+def is_header(row: Sequence[str]) -> bool:
+    """Tell whether a first row names the columns.
 
     A contact point in it says no, a name that is known says yes; else whatever is no word says no.
     """
-    values = [value for cell in rows[0] if (value := _bare(cell))]
+    values = [value for cell in row if (value := _bare(cell))]
     undated = [value for value in values if not _DATE.fullmatch(value)]
     if not values or any(_fits(value, _CONTACT_POINT) for value in undated):
         return False

@@ -20,6 +20,7 @@ _ROWS = 200
 _DELIMITERS = ",;\t|"
 _EXCEL = re.compile(r"(?:[\r\n]*)\"?sep=(.)\"?(?:\r\n|\r|\n)", re.IGNORECASE)
 """A first line by which a file tells a spreadsheet its delimiter."""
+_ARRAY = re.compile(r"\[\s*[{\[\]]")
 _BLANK = re.compile(r"[\r\n]*")
 _SCIENTIFIC = re.compile(r"\"?[0-9],[0-9]+E\+?[0-9]+\"?", re.IGNORECASE)
 
@@ -47,13 +48,16 @@ def find_table(text: str, limits: Limits, *, delimiter: str | None = None) -> Ta
     if not start.strip():
         raise BadFile("empty", "there is nothing in the file")
     newline = _newline(start)
-    if start.startswith("{") and (names := _members(start, limits)) is not None:
-        return Table("ndjson", ",", None, newline, names, "")
-    if start.startswith("["):
-        raise BadFile("json-array", "a JSON array is not read; one object a line (NDJSON) is")
+    if delimiter is None:
+        if start.startswith("{") and (names := _members(start, limits)) is not None:
+            return Table("ndjson", ",", None, newline, names, "")
+        if _ARRAY.match(start):
+            raise BadFile("json-array", "a JSON array is not read; one object a line (NDJSON) is")
     told = _EXCEL.match(text)
     head = told[0] if told else text[: len(text) - len(start)]
     lines = split_lines(text[len(head) :])
+    if not lines:
+        raise BadFile("empty", "there is nothing in the file")
     sign = delimiter or (told[1] if told else _delimiter(lines))
     if sign is None:
         return _lines_of_text(lines, newline, head)
@@ -125,9 +129,11 @@ def _consistency(lines: Sequence[str], sign: str) -> tuple[float, int]:
     return (count / len(rows), columns) if columns > 1 else (0, 0)
 
 
-def _rows(lines: Iterable[str], sign: str) -> list[list[str]]:
-    found: list[list[str]] = []
-    reader = csv.reader(lines, delimiter=sign)
+def _rows(lines: Sequence[str], sign: str) -> list[list[str]]:
+    """Read the first rows; a quote that the first one never closes does not take in the others."""
+    first, count = _first_record(lines, sign)
+    found = [first]
+    reader = csv.reader(lines[count:], delimiter=sign)
     while len(found) < _ROWS:
         try:
             found.append(next(reader))
@@ -139,20 +145,27 @@ def _rows(lines: Iterable[str], sign: str) -> list[list[str]]:
 
 
 def _lines_of_text(lines: Sequence[str], newline: str, head: str) -> Table:
-    rows = [[line.rstrip("\r\n")] for line in lines[:_ROWS]]
-    if not is_header(rows):
+    first = lines[0].rstrip("\r\n")
+    if not is_header([first]):
         return Table("lines", ",", None, newline, None, head)
-    return Table("lines", ",", None, newline, tuple(rows[0]), head + lines[0])
+    return Table("lines", ",", None, newline, (first,), head + lines[0])
 
 
 def _delimited(lines: Sequence[str], newline: str, head: str, sign: str, limits: Limits) -> Table:
-    rows = _rows(lines, sign)
-    if not rows or not is_header(rows):
+    names, count = _first_record(lines, sign)
+    if not is_header(names):
         return Table("csv", sign, '"', newline, None, head)
-    reader = csv.reader(lines, delimiter=sign)
-    names = next(reader)
     _require_columns(names, limits)
-    return Table("csv", sign, '"', newline, tuple(names), head + "".join(lines[: reader.line_num]))
+    return Table("csv", sign, '"', newline, tuple(names), head + "".join(lines[:count]))
+
+
+def _first_record(lines: Sequence[str], sign: str) -> tuple[list[str], int]:
+    """Read the first record, and tell how many lines it has: one, unless it is well quoted."""
+    reader = csv.reader(lines, delimiter=sign, strict=True)
+    try:
+        return next(reader), reader.line_num
+    except csv.Error:
+        return [cell.strip(' "\r\n') for cell in lines[0].split(sign)], 1
 
 
 def _require_columns(names: Iterable[str], limits: Limits) -> None:

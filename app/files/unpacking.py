@@ -18,6 +18,9 @@ GZIP = b"\x1f\x8b"
 _EMPTY_ZIP = b"PK\x05\x06"
 ZIPS = (b"PK\x03\x04", _EMPTY_ZIP, b"PK\x07\x08")
 
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, struct.error)
+"""What ``zipfile`` raises of a file whose parts contradict each other."""
+
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _PLACE_64 = struct.Struct("<4sLQL")
@@ -75,7 +78,7 @@ def unzipped(archive: zipfile.ZipFile, limits: Limits) -> Iterator[bytes]:
                 yield piece
     except NotImplementedError:
         raise BadFile("unknown-packing", "the zip file is packed in an unusual way") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError):
+    except _DAMAGE:
         raise _damaged() from None
 
 
@@ -90,7 +93,7 @@ def open_zip(source: BinaryIO, limits: Limits) -> Iterator[zipfile.ZipFile]:
         raise BadFile("zip-of-many", "there are too many files in the zip file")
     try:
         archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, ValueError, EOFError, struct.error, NotImplementedError):
+    except (*_DAMAGE, NotImplementedError):
         raise _damaged() from None
     with archive:
         yield archive
@@ -104,7 +107,7 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     tables = [
         member
         for member in archive.infolist()
-        if not member.is_dir()
+        if not member.filename.endswith("/")
         and not member.filename.startswith("__MACOSX/")
         and not member.filename.rpartition("/")[2].startswith(".")
     ]

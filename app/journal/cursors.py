@@ -14,11 +14,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.platform.metrics import counter
 from app.platform.pages import BadCursor
 from app.platform.problems import Problem
 
 _CURSOR = struct.Struct(">B16sHQ8s")
 _FORMAT = 1
+_FORKS = counter("optout_journal_forks_total", "Cursors refused because the journal forked")
 GENESIS = bytes(32)
 """The hash before the first entry."""
 
@@ -120,13 +122,18 @@ async def resolve(
     head = await read_head(session)
     extra = {"snapshot": snapshot}
     if cursor.journal != head.journal or cursor.position > head.position:
-        raise JournalForked("The journal does not reach this cursor.", extra=extra)
+        raise _forked("The journal does not reach this cursor.", extra)
     found = await _hash_at(session, head, cursor.position)
     if found[: len(cursor.hash)] != cursor.hash:
-        raise JournalForked("The journal has another entry at this cursor.", extra=extra)
+        raise _forked("The journal has another entry at this cursor.", extra)
     if cursor.generation != generation:
         raise CursorExpired("The registration changed after this cursor was given.", extra=extra)
     return cursor.position, head
+
+
+def _forked(detail: str, extra: dict[str, str]) -> JournalForked:
+    _FORKS.inc()
+    return JournalForked(detail, extra=extra)
 
 
 async def _hash_at(session: AsyncSession, head: Head, position: int) -> bytes:

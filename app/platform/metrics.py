@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import start_http_server as _listen
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 _REQUESTS = Counter(
     "optout_http_requests_total", "Requests answered", ("method", "route", "status")
@@ -42,22 +43,34 @@ def counter(name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
     return Counter(name, meaning, labels)
 
 
+def histogram(
+    name: str, meaning: str, labels: Sequence[str] = (), *, buckets: Sequence[float]
+) -> Histogram:
+    """Make a histogram; over several processes it is added up too."""
+    return Histogram(name, meaning, labels, buckets=buckets)
+
+
 def gauge(name: str, meaning: str, labels: Sequence[str] = ()) -> Gauge:
     """Make a gauge of which, over several processes, the value set last counts."""
     return Gauge(name, meaning, labels, multiprocess_mode="livemostrecent")
 
 
-def _registry() -> CollectorRegistry:
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return REGISTRY
+def _registry(collectors: Sequence[Collector]) -> CollectorRegistry:
     registry = CollectorRegistry(support_collectors_without_names=True)
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the package's own gap
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the package's own gap
+    else:
+        registry.register(REGISTRY)
+    for collector in collectors:
+        registry.register(collector)
     return registry
 
 
 @contextmanager
-def serving(address: str) -> Iterator[int | None]:
+def serving(address: str, *collectors: Collector) -> Iterator[int | None]:
     """Serve the metrics on ``host:port`` in a thread for the length of a block.
+
+    Collectors are asked at each scrape, in a thread of its own.
 
     Yields the port, which is the free one that was found for port 0; an empty address serves
     nothing and yields None.
@@ -69,7 +82,7 @@ def serving(address: str) -> Iterator[int | None]:
         yield None
         return
     host, _, port = address.rpartition(":")
-    server, thread = _listen(int(port), host.strip("[]"), _registry())
+    server, thread = _listen(int(port), host.strip("[]"), _registry(collectors))
     try:
         yield server.server_port
     finally:

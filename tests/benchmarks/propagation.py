@@ -38,22 +38,22 @@ def run(registries: Registries, size: int) -> Row:
         def told() -> float:
             peers.forget()
             bodies = [opt_out(next(people)) for _ in range(A_SECOND * _SECONDS)]
-            receipts = asyncio.run(_object(target, bodies))
+            receipts = asyncio.run(object_steadily(target, bodies))
             peers.await_position(max(receipts))
-            return _late(receipts, peers)
+            return late(receipts, peers)
 
         def posted() -> float:
             peers.forget()
             ports = map(str, peers.ports)
             due = json.loads(run_to_end("senders", "stream", str(_SECONDS), *ports, variables={}))
-            return _late({int(position): at for position, at in due.items()}, peers)
+            return late({int(position): at for position, at in due.items()}, peers)
 
         told()
         taken = compare(told, posted, pairs=_PAIRS)
     return row("propagation", taken, unit="ms (p99)", goal=Goal(3, at_most=True))
 
 
-async def _object(target: Target, bodies: list[str]) -> dict[int, float]:
+async def object_steadily(target: Target, bodies: list[str]) -> dict[int, float]:
     """Send opt-outs at a steady pace: when the receipt of each position came."""
     receipts: dict[int, float] = {}
     headers = {"Authorization": f"Bearer {target.key}", "Content-Type": "application/json"}
@@ -70,7 +70,7 @@ async def _object(target: Target, bodies: list[str]) -> dict[int, float]:
     return receipts
 
 
-def _late(began: Mapping[int, float], peers: Receivers) -> float:
+def late(began: Mapping[int, float], peers: Receivers) -> float:
     """Take the 99th percentile over entries and receivers, in milliseconds.
 
     What was sent in the first two seconds warms up, and is not counted.

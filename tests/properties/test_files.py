@@ -1,8 +1,11 @@
 """Whatever is in a file, its bytes come back, and only cells that are formulas change."""
 
 import csv
+import gzip
 import io
 import re
+from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
@@ -10,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.files import BadFile, Layout, Limits, Result, guard, read_batches, read_layout
+from tests.tables import zipped
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
 QUOTING: list[Literal[0, 1]] = [csv.QUOTE_MINIMAL, csv.QUOTE_ALL]
@@ -52,6 +56,13 @@ fragments = st.sampled_from(
 texts = st.lists(fragments | st.text(max_size=4), max_size=60).map("".join)
 
 
+def read_whole_unpacked(data: bytes) -> None:
+    """Read a file to its end, or to its refusal by name; anything else comes out of here."""
+    source = io.BytesIO(data)
+    with suppress(BadFile):
+        deque(read_batches(source, read_layout(source)), maxlen=0)
+
+
 def read_whole(data: bytes, limits: Limits) -> tuple[Layout, list[str]] | None:
     """Read a file to its end; None where it is refused by name."""
     source = io.BytesIO(data)
@@ -72,7 +83,7 @@ def read_whole(data: bytes, limits: Limits) -> tuple[Layout, list[str]] | None:
 @example(b'a,b\n"1,2\n3,4\n5,"6"\n')
 @example(b"a\r\r\nb\r")
 @example(b"\xff\xfea\0,\0\x00\xd8\n\0")
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_the_bytes_of_any_file_come_back(data: bytes) -> None:
     for limits in (Limits(), SMALL):
         if read := read_whole(data, limits):
@@ -81,6 +92,7 @@ def test_the_bytes_of_any_file_come_back(data: bytes) -> None:
 
 
 @given(texts, st.sampled_from(ENCODINGS), st.binary(max_size=6))
+@settings(deadline=None)
 def test_the_bytes_of_any_text_come_back_in_any_encoding(
     text: str, encoding: str, wrong: bytes
 ) -> None:
@@ -88,6 +100,22 @@ def test_the_bytes_of_any_text_come_back_in_any_encoding(
     if read := read_whole(data, Limits()):
         layout, raws = read
         assert layout.bom + layout.encode(layout.head + "".join(raws)) == data
+
+
+TABLE = b"phone;name\n" + b"0639980001;a\n" * 20
+PACKED = [gzip.compress(TABLE), zipped(a_csv=TABLE), zipped(a_csv=TABLE, b_csv=TABLE)]
+changes = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4)
+
+
+@given(st.sampled_from(PACKED), changes, st.integers(1, 400))
+@settings(max_examples=400, deadline=None)
+def test_a_packed_file_that_is_damaged_anywhere_is_read_or_refused_by_name(
+    packed: bytes, changes: list[tuple[int, int]], length: int
+) -> None:
+    data = bytearray(packed[:length])
+    for place, byte in changes:
+        data[place % len(data)] = byte
+    read_whole_unpacked(bytes(data))
 
 
 cells = st.text(st.sampled_from("=@+-\t\r\n ,;\"'ab1(.)E|"), max_size=6)
@@ -104,12 +132,13 @@ def _in_files_for_people(cell: str) -> str:
 
 
 @given(cells)
+@settings(deadline=None)
 def test_a_cell_alone_is_guarded_in_the_same_way(cell: str) -> None:
     assert guard(cell) == _in_files_for_people(cell)
 
 
 @given(tables, st.sampled_from(",;\t|"), st.sampled_from(QUOTING))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_each_cell_that_begins_like_a_formula_is_guarded_and_no_other(
     table: list[list[str]], delimiter: str, quoting: Literal[0, 1]
 ) -> None:
@@ -126,6 +155,7 @@ def test_each_cell_that_begins_like_a_formula_is_guarded_and_no_other(
 
 
 @given(tables, st.sampled_from(",;\t|"))
+@settings(deadline=None)
 def test_appended_columns_are_read_as_such_behind_the_callers_own(
     table: list[list[str]], delimiter: str
 ) -> None:
