@@ -32,6 +32,7 @@ ROUTES: dict[str, Scope] = {
     "GET /v1/opt-outs/{id}": "opt-outs:read",
     "GET /v1/opt-outs/{id}/propagation": "opt-outs:read",
     "POST /v1/opt-outs/{id}/void": "admin",
+    "POST /v1/unverified-opt-outs/void": "admin",
     "POST /v1/preference-links": "opt-outs:write",
     "POST /v1/suppressions/search": "opt-outs:read",
     "POST /v1/imports": "opt-outs:write",

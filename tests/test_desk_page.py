@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from app.accounts import Role
-from app.parties import list_audit
+from app.parties import Acts, list_audit
 from app.platform.db import Database
 from tests.conftest import Caller
 from tests.people import (
@@ -40,6 +40,16 @@ async def test_what_is_recorded_at_the_desk_blocks_at_once_and_says_who_recorded
     assert "Do not contact +33 6 •• •• •• 31 · every brand" in words_in(shown)
     assert "No database is concerned" in words_in(shown)
     assert NUMBER not in shown.text
+
+
+async def test_a_complaint_is_heard_of_by_the_operators_without_naming_anybody(
+    agent: httpx.AsyncClient, database: Database
+) -> None:
+    await record(agent, NUMBER)
+    opt_out = await record(agent, NUMBER, said="complaint")
+    async with database.reading() as session:
+        told = (await session.execute(text("SELECT type, data FROM alarms"))).all()
+    assert told == [("complaint.recorded", {"opt_out": str(opt_out), "channel": CHANNEL})]
 
 
 async def test_no_more_calls_is_about_calls_alone(
@@ -105,7 +115,7 @@ async def test_an_agent_takes_back_their_own_for_ten_minutes(
     checked = await admin.post("/v1/checks", json={"phone": NUMBER, "medium": "voice"})
     assert checked.json()["decision"] == "allow"
     async with database.reading() as session:
-        acts = await list_audit(session, limit=9, action="opt-out.voided")
+        acts = await list_audit(session, Acts(action="opt-out.voided"), limit=9)
     assert [act.subject for act in acts] == [f"opt-out:{opt_out}"]
     assert acts[0].actor.startswith("user:")
 

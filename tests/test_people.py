@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from app.accounts import Limit, count_try
 from app.intake import revoke_links
 from app.platform.clock import now
 from app.platform.db import Database
@@ -275,3 +276,43 @@ async def test_what_is_no_contact_point_is_said_by_the_open_form(person: httpx.A
     assert refused.status_code == 422
     assert "This is no phone number or e-mail address." in words_in(refused)
     assert "<b>12" not in refused.text
+
+
+async def test_a_surge_at_the_open_form_is_heard_of_once(
+    person: httpx.AsyncClient, database: Database
+) -> None:
+    async with database.transaction() as session:
+        for _ in range(200):
+            limit = Limit(200, timedelta(hours=1))
+            await count_try(session, "objection-usual", limit, at=now())
+    for number in range(3):
+        await submit(person, "/objection", who=f"nobody{number}@example.com", scope="all")
+    async with database.reading() as session:
+        told = (await session.execute(text("SELECT type, data FROM alarms"))).all()
+    assert told == [("objections.surge", {"within_an_hour": 200})]
+
+
+async def test_what_the_open_form_took_in_an_interval_is_voided_after_a_preview(
+    admin: httpx.AsyncClient, person: httpx.AsyncClient, agent: httpx.AsyncClient
+) -> None:
+    del agent
+    begun = now()
+    await submit(person, "/objection", who=EMAIL, scope="all")
+    await submit(person, "/objection", who=PHONE, scope="calls")
+    told = {"identifiers": BOTH[1:], "media": ["sms"], "channel": "front-desk"}
+    assert (await admin.post("/v1/opt-outs", json=told)).status_code == 201
+    assert await blocked(admin) == {"email", "voice", "sms"}
+    asked = {
+        "since": begun.isoformat(),
+        "until": now().isoformat(),
+        "reason": "a prank",
+        "preview": True,
+    }
+    seen = await admin.post("/v1/unverified-opt-outs/void", json=asked)
+    assert seen.json() == {"found": 2, "voided": 0, "position": None}
+    assert await blocked(admin) == {"email", "voice", "sms"}
+    done = await admin.post("/v1/unverified-opt-outs/void", json=asked | {"preview": False})
+    assert done.json() == {"found": 2, "voided": 2, "position": 5}
+    assert await blocked(admin) == {"sms"}
+    again = await admin.post("/v1/unverified-opt-outs/void", json=asked | {"preview": False})
+    assert again.json() == {"found": 0, "voided": 0, "position": None}

@@ -16,6 +16,7 @@ _HOMES = {
     "verify": "operate",
     "rekey": "rekey",
     "renormalise": "renormalise",
+    "revoke-links": "operate",
     "settings": "operate",
     "openapi": "operate",
     "opt-out": "client",

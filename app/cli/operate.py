@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import Progress
 from uvicorn.importer import import_from_string
 
+from app.intake import revoke_links
 from app.journal import Verification, read_head, verify
-from app.parties import CLI, SCOPES, Key, NewKey, create_key, find_key, list_keys, revoke_key
+from app.parties import CLI, SCOPES, Key, NewKey, create_key, find_key, list_keys, note, revoke_key
 from app.platform.clock import now
 from app.platform.schema import SCHEMA, upgrade
 from app.settings import Settings, read_settings
@@ -201,3 +202,18 @@ def _state(revoked_at: datetime | None, expires_at: datetime | None) -> str:
     if expires_at is None:
         return "live"
     return f"{'expired' if expires_at <= now() else 'until'} {expires_at:%Y-%m-%d}"
+
+
+@app.command("revoke-links")
+def revoke_every_link() -> None:
+    """Let no preference link count any more that was issued until now."""
+
+    async def revoke_all(settings: Settings) -> None:
+        async with opened(settings) as registry, registry.transaction() as session:
+            at = now()
+            await revoke_links(session, before=at)
+            await note(session, CLI, "links.revoked", "links", at)
+
+    with reached() as settings:
+        asyncio.run(revoke_all(settings))
+    typer.echo("No preference link counts that was issued until now.", err=True)

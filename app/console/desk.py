@@ -27,6 +27,7 @@ from app.intake import (
 )
 from app.journal import ALL_MEDIA, EVERY_BRAND, EVERY_MEDIUM, Kind, Media, Reason
 from app.parties import Channel, TheDirectory, list_channels, note
+from app.platform.alarms import raise_alarm
 from app.platform.clock import now
 from app.platform.db import Session, database_of
 from app.platform.ids import new_id
@@ -125,6 +126,9 @@ async def record(
         user=visit.user.id,
     )
     receipt = await accept(session, keys, opt_out, [identifier])
+    if said.reason is Reason.COMPLAINT:
+        slug = await directory.channel_slug(channel)
+        await raise_alarm(session, "complaint.recorded", at, opt_out=str(opt_out.id), channel=slug)
     return go(request, f"/desk/opt-outs/{receipt.opt_out.id}")
 
 

@@ -29,6 +29,7 @@ from app.intake import (
 )
 from app.journal import ALL_MEDIA, EVERY_BRAND, EVERY_MEDIUM, Kind, Media
 from app.parties import Directory, TheDirectory, TheVault, find_brand, web_channel
+from app.platform.alarms import raise_alarm
 from app.platform.clock import now
 from app.platform.db import Session, database_of
 from app.platform.refusals import NotFound
@@ -53,6 +54,9 @@ objection = pages("/objection")
 _CLICKED = "One-Click"
 _PER_BLOCK = Limit(20, timedelta(hours=1))
 _IN_ALL = Limit(2_000, timedelta(hours=1))
+_USUAL = Limit(200, timedelta(hours=1))
+"""More than that in all is a surge, of which the operators hear once an hour."""
+_ONE_ALARM = Limit(1, timedelta(hours=1))
 _SCOPES = {
     "all": EVERY_MEDIUM,
     "calls": Media.VOICE,
@@ -243,6 +247,9 @@ async def take_objection(
     async with database.transaction() as session:
         within = await count_try(session, f"objection-from/{block}", _PER_BLOCK, at=at)
         within &= await count_try(session, "objection", _IN_ALL, at=at)
+        usual = await count_try(session, "objection-usual", _USUAL, at=at)
+        if not usual and await count_try(session, "objection-surge", _ONE_ALARM, at=at):
+            await raise_alarm(session, "objections.surge", at, within_an_hour=_USUAL.most)
     who = fields.get("who", "").strip()[:400]
     if not within:
         return await page(request, "objection.html", status=429, state="tries", who=who)

@@ -3,7 +3,7 @@
 It alone may touch registry and contacts in one transaction. What it acknowledged is committed.
 """
 
-from . import api, imports_api, links_api
+from . import api, imports_api, people_api
 from .desk import (
     TAKE_BACK_WITHIN,
     Recorded,
@@ -24,7 +24,7 @@ from .people import Choice, choose, click, object_openly, read_choice, stop_ever
 from .receipts import Hop, Propagation, Receipt, accept, read_propagation, read_receipt
 from .renormalising import Renormalised, renormalise
 
-ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS, links_api.links)
+ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS, *people_api.ROUTERS)
 
 __all__ = [
     "IMPORT",

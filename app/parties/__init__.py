@@ -12,6 +12,7 @@ from .brands import Brand, change_brand, create_brand, find_brand, list_brands
 from .caller import SCOPES, Caller, Forbidden, Scope, Unauthenticated
 from .channels import (
     SEALED,
+    WEB,
     Channel,
     Inbound,
     NewChannel,
@@ -53,6 +54,7 @@ __all__ = [
     "ROUTERS",
     "SCOPES",
     "SEALED",
+    "WEB",
     "Access",
     "Acts",
     "Allowance",

@@ -1,4 +1,4 @@
-"""The route that makes preference links, for whoever writes to people."""
+"""The routes about what people do themselves: links for them, and undoing what nobody proved."""
 
 from typing import Annotated
 
@@ -6,18 +6,32 @@ from fastapi import Request
 from pydantic import Field
 
 from app.journal import Media, MediaWords
-from app.parties import Caller, TheDirectory, TheVault, UnknownBrand, requires
+from app.parties import (
+    WEB,
+    Caller,
+    TheDirectory,
+    TheVault,
+    UnknownBrand,
+    UnknownChannel,
+    note,
+    requires,
+)
 from app.platform.clock import now
+from app.platform.db import Session
 from app.platform.idempotency import Once
 from app.platform.openapi import responses
 from app.platform.web import router
-from app.platform.wire import Answer, Slug, WireModel
+from app.platform.wire import Answer, Instant, Slug, WireModel, text
 from app.points import DefaultRegion, UnusableIdentifier, read_identifier
 
 from .links import Link, Purpose, seal_link
 from .models import IdentifierIn, brand_number
+from .opt_outs import void
+from .people import VOIDED_AT_ONCE, find_unverified
 
 links = router("/v1/preference-links", "preference links")
+unverified = router("/v1/unverified-opt-outs", "opt-outs")
+ROUTERS = (links, unverified)
 
 
 class LinkIn(WireModel):
@@ -82,3 +96,55 @@ async def make_preference_link(
             },
         )
     )
+
+
+class UnverifiedIn(WireModel):
+    """Which opt-outs of the open form are to be voided, and why."""
+
+    channel: Annotated[Slug, Field(description="The open form records as `web`")] = WEB
+    since: Instant
+    until: Annotated[Instant, Field(description="Excluded")]
+    reason: Annotated[str, text(500)]
+    preview: Annotated[bool, Field(description="Count, and change nothing")] = False
+
+
+class UnverifiedOut(Answer):
+    """How many there were, of which so many were voided now."""
+
+    found: Annotated[int, Field(description="1,000 stands for more")]
+    voided: Annotated[int, Field(description="At most 200 a call: repeat until none is found")]
+    position: Annotated[int | None, Field(description="Of the last entry that it wrote")]
+
+
+@unverified.post("/void", responses=responses(UnknownChannel))
+async def void_unverified_opt_outs(
+    body: UnverifiedIn,
+    caller: Annotated[Caller, requires("admin")],
+    session: Session,
+    once: Once,
+    directory: TheDirectory,
+) -> UnverifiedOut:
+    """Void what the open form took in an interval, where somebody silenced others.
+
+    Only grounds that nobody proved are touched; whoever objected otherwise stays suppressed.
+    """
+    await once.replay(by=caller.key)
+    at = now()
+    channel = await directory.channel(body.channel)
+    found = await find_unverified(session, channel, since=body.since, until=body.until)
+    position = None
+    voided = [] if body.preview else found[:VOIDED_AT_ONCE]
+    for opt_out in voided:
+        done = await void(session, opt_out, by=caller.actor, reason=body.reason, at=at)
+        position = done.position or position
+    if voided:
+        await note(
+            session,
+            caller.actor,
+            "opt-outs.unverified-voided",
+            f"channel:{body.channel}",
+            at,
+            voided=len(voided),
+        )
+    answer = UnverifiedOut(found=len(found), voided=len(voided), position=position)
+    return await once.remember(answer, status=200)
