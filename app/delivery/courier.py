@@ -55,6 +55,7 @@ class Courier:
         self._follower = follower
         self._endpoint = endpoint
         self._lease = lease
+        self._turn = tools.turns.at(endpoint.way.url)
         self._outbound = Outbound(tools.database.settings)
         self._rewinds = 0
         self._hunt = Hunt()
@@ -86,7 +87,7 @@ class Courier:
         """Send the next batch, or wait for one; False when this conversation is over."""
         follower = self._follower
         await self._lease.wait_beyond(follower.scanned, follower.id, follower.fence)
-        async with self._tools.slots:
+        async with self._turn:
             batch = await self._tools.batches.after(self._place())
             if batch.entries:
                 self._require_lease()

@@ -61,6 +61,7 @@ class ExpressCourier:
         self._lane = lane
         self._endpoint = endpoint
         self._lease = lease
+        self._turn = tools.turns.at(endpoint.way.url)
         self._form = Form(endpoint.way.identifier_format, endpoint.identifier_key)
         self._outbound = Outbound(tools.database.settings)
         self._failures = lane.failures
@@ -92,7 +93,7 @@ class ExpressCourier:
         async with self._tools.database.reading() as session:
             parked = await due_parked(session, self._lane.id, most=_PARKED_AT_ONCE)
         for entry in parked:
-            async with self._tools.slots:
+            async with self._turn:
                 await self._retry(entry)
 
     async def _retry(self, entry: ParkedEntry) -> None:
@@ -129,7 +130,7 @@ class ExpressCourier:
 
     async def _tell_next(self) -> bool:
         """Send the next live entries, if the main lane is still far from them."""
-        async with self._tools.slots:
+        async with self._turn:
             live = self._lease.reached
             async with self._tools.database.reading() as session:
                 ahead = await look_ahead(session, self._lane.id, live=live)
