@@ -61,6 +61,7 @@ from .parked import (
 )
 from .progress import Step, acknowledge, advance, pass_over, put_off
 from .propagation import (
+    CONCERNED,
     Report,
     Result,
     Told,
@@ -77,6 +78,7 @@ from .words import ALL_MEDIA, EVERY_MEDIUM, Change, Kind, Lane, Media, Reason, W
 
 __all__ = [
     "ALL_MEDIA",
+    "CONCERNED",
     "EVERY_BRAND",
     "EVERY_MEDIUM",
     "FIRST_BATCH",
