@@ -153,6 +153,9 @@ class Settings(BaseSettings):
     delivery_slots: int = Field(
         200, ge=1, le=1_000, description="requests under way at once in one worker"
     )
+    delivery_per_host: int = Field(
+        20, ge=1, le=1_000, description="requests under way at once to one host and port"
+    )
     attempts_days: int = Field(30, ge=1, description="days for which delivery attempts are kept")
 
     # Files

@@ -67,8 +67,8 @@ class Told:
 
     @property
     def lane(self) -> str:
-        """The lane that brought it."""
-        return str(self.data.get("lane", "main"))
+        """The lane that brought it; what is no batch came on none."""
+        return str(self.data.get("lane", "none"))
 
     @property
     def span(self) -> tuple[int, int]:

@@ -57,6 +57,8 @@ async def test_a_database_is_registered_read_and_listed(admin: httpx.AsyncClient
         "lag_seconds": 0.0,
         "last_error": None,
         "last_error_at": None,
+        "on_poison": "block",
+        "parked_entries": 0,
         "alarm": None,
     }
     listed = (await admin.get("/v1/databases")).json()

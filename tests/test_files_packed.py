@@ -160,6 +160,7 @@ def test_a_workbook_is_told_as_the_csv_file_that_it_would_be() -> None:
 def test_a_workbook_is_read_for_its_first_visible_sheet_with_data() -> None:
     sheets = workbook([["hidden"], ["x"]], [], [["phone"], ["0639980001"]], [["y"]], hidden=[0])
     assert cells(sheets) == [["0639980001"]]
+    assert [row.line for row in read(workbook([[], [], ["phone"], ["0639980001"]]))[1]] == [4]
     assert refusal(workbook([], [])) == ("empty", None)
     assert cells(workbook([['{"phone"'], ["[{"]])) == [["[{"]]
 
@@ -175,19 +176,24 @@ def test_a_broken_workbook_is_refused_by_name() -> None:
     assert refusal(output.getvalue()) == ("damaged", None)
 
 
-def test_a_workbook_with_a_cell_at_its_far_end_ends_no_process_but_its_reader() -> None:
-    # Two cells make a sheet of 17 billion: the reader would hold them all.
-    far = workbook([["phone"]])
-    with zipfile.ZipFile(io.BytesIO(far)) as archive:
+@pytest.mark.parametrize(
+    ("place", "memory"), [("XFD1048576", Limits().workbook_memory_bytes), ("P1048576", 300_000_000)]
+)
+def test_a_workbook_with_a_cell_at_its_far_end_ends_no_process_but_its_reader(
+    place: str, memory: int
+) -> None:
+    # Two cells make a sheet of 17 billion, or of 17 million: the reader would hold them all.
+    with zipfile.ZipFile(io.BytesIO(workbook([["phone"]]))) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     sheet = parts["xl/worksheets/sheet1.xml"]
-    cell = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
-    parts["xl/worksheets/sheet1.xml"] = sheet.replace(b"</sheetData>", cell)
+    cell = f'<row r="1048576"><c r="{place}"><v>1</v></c></row></sheetData>'
+    parts["xl/worksheets/sheet1.xml"] = sheet.replace(b"</sheetData>", cell.encode())
     output = io.BytesIO()
     with zipfile.ZipFile(output, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
-    assert refusal(output.getvalue()) == ("workbook-too-large", None)
+    limits = Limits(workbook_memory_bytes=memory)
+    assert refusal(output.getvalue(), limits) == ("workbook-too-large", None)
 
 
 def test_a_workbook_that_unpacks_to_too_much_is_refused_by_its_directory() -> None:

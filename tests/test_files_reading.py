@@ -10,6 +10,7 @@ import pytest
 
 from app.files import BadFile, Fault, Limits, read_batches, read_layout
 from app.files.limits import CELL_CHARACTERS
+from app.files.unpacking import PIECE_BYTES
 from tests.tables import read, refusal
 
 TABLE = "Téléphone{0}Nom\r\n0639980001{0}Zoé\r\n"
@@ -87,6 +88,13 @@ def test_a_first_row_is_a_header_unless_a_contact_point_or_a_number_stands_in_it
 ) -> None:
     layout, found = read(text.encode())
     assert (layout.header, [row.cells for row in found]) == (header, rows)
+
+
+def test_a_line_end_that_two_pieces_of_the_file_share_is_one() -> None:
+    start = b"phone;name\r\n1;"
+    row = start + b"x" * (PIECE_BYTES - len(start) - 1)
+    _, rows = read(row + b"\r\n2;y\r\n")
+    assert [(row.line, row.fault) for row in rows] == [(2, None), (3, None)]
 
 
 def test_objects_a_line_are_read_by_their_names() -> None:

@@ -222,6 +222,27 @@ async def test_voiding_an_old_opt_out_frees_both_forms_but_of_what_else_stands(
     ]
 
 
+@pytest.mark.parametrize("later", [OLD, phone(7)])
+async def test_a_form_that_becomes_another_one_again_is_blocked_for_what_was_said_meanwhile(
+    before: Registry, after: Registry, later: Identifier
+) -> None:
+    await before.object(OLD, media=Media.VOICE)
+    await renormalised(after)
+    await after.object(NEW, media=Media.SMS)
+    assert not await blocks(after, OLD, Media.SMS)
+    last = with_tables(after.database, "100.0.0+1")
+
+    def read_last(normals: Sequence[str]) -> list[str]:
+        return [later.value if normal == OLD.value else normal for normal in normals]
+
+    await renormalise(last.database, last.keys, read=read_last)
+    assert [
+        await blocks(last, one, medium)
+        for one in (later, NEW)
+        for medium in (Media.VOICE, Media.SMS)
+    ] == [True] * 4
+
+
 async def test_an_erasure_is_about_the_old_form_too_whenever_it_was_asked_for(
     before: Registry, after: Registry
 ) -> None:

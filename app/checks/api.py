@@ -21,7 +21,7 @@ from app.parties import (
     requires,
 )
 from app.platform.clock import now
-from app.platform.openapi import responses
+from app.platform.openapi import RATE_LIMIT, responses
 from app.platform.web import BatchRoute, router
 from app.points import PointKeys, UnusableIdentifier, read_identifier
 from app.settings import Settings
@@ -116,7 +116,12 @@ async def _reasons(verdict: Verdict, directory: Directory) -> list[ReasonOut]:
 
 
 @batches.post(
-    "", response_model=BatchOut, responses=responses(UnknownBrand, QuotaExceeded, UnusualUse)
+    "",
+    response_model=BatchOut,
+    responses={
+        200: {"headers": RATE_LIMIT},
+        **responses(UnknownBrand, QuotaExceeded, UnusualUse),
+    },
 )
 async def check_batch(
     body: BatchIn, caller: Checker, request: Request, purpose: ThePurpose

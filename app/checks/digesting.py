@@ -14,7 +14,7 @@ from app.identifiers import DigestKeys, normalise_many
 from app.journal import Kind
 from app.platform.db import Unavailable
 from app.platform.keyring import KeyRing
-from app.platform.supervision import end_with_parent
+from app.platform.supervision import end_with_pool
 
 from .answers import NO_DIGEST
 
@@ -73,7 +73,7 @@ def _start(keys: DigestKeys, workers: int) -> ProcessPoolExecutor:
 
 def _begin(keys: Mapping[int, bytes]) -> None:
     global _keys  # noqa: PLW0603 - a process of the pool is begun once, and has one ring
-    end_with_parent()
+    end_with_pool()
     gc.freeze()
     gc.disable()
     _keys = DigestKeys(KeyRing(MappingProxyType(dict(keys)), tuple(keys)))

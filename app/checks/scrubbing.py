@@ -62,7 +62,7 @@ _SPAN = 50_000
 """Entries of the journal whose people are decided anew in one statement."""
 _ROW_BYTES = 20
 """Bytes of a short row, to guess how many there are."""
-_EVERY = 8
+_EVERY = 4
 """Groups of rows that are written between two notes of where to go on."""
 
 

@@ -16,6 +16,7 @@ from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes
 from .measures import Standings
 from .operations import watch_for_operators
+from .parked_api import parked_entries
 from .places import pass_over_strangers
 from .reports_api import database_reports, reports
 from .settling import forget_attempts
@@ -24,6 +25,7 @@ from .snapshots import Snapshots
 
 ROUTERS = (
     databases,
+    parked_entries,
     journal,
     snapshot,
     digest,

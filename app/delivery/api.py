@@ -40,6 +40,7 @@ from .databases import (
     read_standings,
     remove_database,
     tell_otherwise,
+    treat_poison,
     wait_until_still,
 )
 from .endpoints import WeakFormat, find_endpoint, rotate_secret
@@ -85,6 +86,7 @@ async def register_database(
         Scope(frozenset(body.kinds), body.media, await _brands(body.brands, directory)),
         body.delivery.way,
         body.start,
+        body.on_poison,
     )
     database, secrets = await add_database(session, keys.vault, new, actor=caller.actor, at=at)
     standing = await _standing(session, keys, database)
@@ -155,6 +157,8 @@ async def change_registration(
     database = await find_for(session, slug, caller)
     if named:
         database = await change_database(session, slug, named, actor=caller.actor, at=at)
+    if body.given("on_poison"):
+        await treat_poison(session, database, body.on_poison, actor=caller.actor, at=at)
     if redirected:
         if "delivery" in redirected:
             _check(body.delivery, request)

@@ -6,15 +6,35 @@ from dataclasses import replace
 
 import structlog
 
-from app.journal import OUTAGE_AFTER, FollowerState, Report, Step, pause, put_off
+from app.journal import (
+    FIRST_BATCH,
+    OUTAGE_AFTER,
+    FollowerState,
+    Report,
+    Step,
+    park,
+    pause,
+    put_off,
+)
 from app.platform.clock import now
+from app.platform.db import Unavailable
 from app.platform.http import Outbound
 
-from .answers import Acknowledged, Gone, Retry, Rewind, Smaller, concerns_the_batch, next_delay
+from .answers import (
+    Acknowledged,
+    Gone,
+    Retry,
+    Rewind,
+    Smaller,
+    blames_an_entry,
+    concerns_the_batch,
+    next_delay,
+)
 from .batches import Batch, Place, grown
 from .endpoints import Endpoint, note_result
 from .exchange import Tools, exchange
 from .holding import Holding, LeaseLost
+from .poison import Hunt, is_suspicious, may_park, takes_a_ping
 from .rendering import Form
 from .settling import Attempt, Result, keep_attempts
 
@@ -35,8 +55,10 @@ class Courier:
         self._follower = follower
         self._endpoint = endpoint
         self._lease = lease
+        self._turn = tools.turns.at(endpoint.way.url)
         self._outbound = Outbound(tools.database.settings)
         self._rewinds = 0
+        self._hunt = Hunt()
         self._writing: asyncio.Task[bool] | None = None
 
     async def run(self) -> None:
@@ -50,6 +72,11 @@ class Courier:
             while await self._tell_next():
                 pass
             await self._written()
+        except (LeaseLost, Unavailable):
+            raise
+        except Exception as error:
+            log.exception("entries could not be told", database=self._follower.id)
+            await self._broken(error)
         finally:
             if self._writing is not None:
                 # It is written all the same; nobody is left to hear how that went.
@@ -60,7 +87,7 @@ class Courier:
         """Send the next batch, or wait for one; False when this conversation is over."""
         follower = self._follower
         await self._lease.wait_beyond(follower.scanned, follower.id, follower.fence)
-        async with self._tools.slots:
+        async with self._turn:
             batch = await self._tools.batches.after(self._place())
             if batch.entries:
                 self._require_lease()
@@ -74,7 +101,8 @@ class Courier:
     def _place(self) -> Place:
         follower, endpoint = self._follower, self._endpoint
         form = Form(endpoint.way.identifier_format, endpoint.identifier_key)
-        return Place(follower.scope, form, follower.told, follower.scanned, follower.batch_limit)
+        most = self._hunt.most(follower.batch_limit)
+        return Place(follower.scope, form, follower.told, follower.scanned, most)
 
     def _require_lease(self) -> None:
         deadline = self._tools.database.settings.delivery_deadline_seconds
@@ -90,6 +118,7 @@ class Courier:
         match verdict:
             case Acknowledged():
                 self._rewinds = 0
+                self._hunt.accepted(batch.entries)
                 self._advance(
                     told=verdict.through,
                     scanned=verdict.through,
@@ -105,6 +134,8 @@ class Courier:
             case Gone():
                 return await self._gone(attempt)
             case Smaller() | Retry():
+                if self._hunt.is_on or is_suspicious(attempt.status, self._follower.failures):
+                    return await self._refused(batch, attempt, verdict)
                 return await self._failed(attempt, verdict)
 
     async def _written(self) -> None:
@@ -166,8 +197,67 @@ class Courier:
                 log.warning("a database is gone", database=follower.id)
         return False
 
+    async def _refused(self, batch: Batch, attempt: Attempt, verdict: Smaller | Retry) -> bool:
+        """Look for the one entry that is refused, if it is that; it stands alone in the end."""
+        settings = self._tools.database.settings
+        if not blames_an_entry(attempt.status) or not (
+            self._hunt.is_on or await takes_a_ping(self._endpoint, batch, settings)
+        ):
+            return await self._failed(attempt, verdict)
+        if batch.entries > 1:
+            self._hunt.refused(batch.entries)
+            tried = replace(attempt, error=verdict.error, detail=verdict.detail)
+            async with self._tools.database.transaction() as session:
+                await keep_attempts(session, [tried])
+            return True
+        return await self._poisoned(batch, attempt)
+
+    async def _poisoned(self, batch: Batch, attempt: Attempt) -> bool:
+        """Stay before the entry that is refused, or go on without it, as the policy says."""
+        position = batch.to if batch.last is None else batch.last.position
+        where = f"the database refuses the entry at position {position} by itself"
+        why = f"{where}, with {attempt.status}, while it takes a ping"
+        if not await may_park(self._tools.database, self._endpoint):
+            return await self._failed(attempt, Retry(None, "poison", f"{why}; the others wait"))
+        follower = self._follower
+        limit = max(follower.batch_limit, FIRST_BATCH)
+        async with self._tools.database.transaction() as session:
+            parked = await park(
+                session,
+                follower.id,
+                follower.fence,
+                position,
+                batch_limit=limit,
+                error=f"status-{attempt.status}",
+                wait=next_delay(OUTAGE_AFTER, self._tools.random),
+                at=attempt.at,
+            )
+            tried = replace(attempt, error="poison", detail=f"{why}; parked")
+            await keep_attempts(session, [tried])
+            if not parked:
+                raise LeaseLost
+            error = f"parked: {why}; the others go on"
+            await note_result(session, follower.id, error=error, at=attempt.at)
+        log.warning("an entry is parked", database=follower.id, position=position)
+        self._hunt.end()
+        self._endpoint = replace(self._endpoint, last_error=error)
+        self._follower = replace(follower, scanned=position, failures=0, batch_limit=limit)
+        return True
+
+    async def _broken(self, error: Exception) -> None:
+        """Say on the database what stops it here, without a word of what it may show."""
+        follower, at = self._follower, now()
+        what = f"the entries after position {follower.scanned} cannot be told"
+        detail = f"{what} ({type(error).__name__}); the worker's log says more"
+        attempt = Attempt(follower.id, at, follower.told, follower.scanned, 0, 0.0)
+        await self._put_off(attempt, Retry(None, "internal", detail), refused=True)
+
     async def _failed(self, attempt: Attempt, verdict: Smaller | Retry) -> bool:
-        """Count a failure and plan the next try."""
+        """Count a failure and plan the next try; False, for this conversation is over."""
+        await self._put_off(attempt, verdict, refused=concerns_the_batch(attempt.status))
+        return False
+
+    async def _put_off(self, attempt: Attempt, verdict: Smaller | Retry, *, refused: bool) -> None:
         follower = self._follower
         failures = follower.failures + 1
         wait = next_delay(failures, self._tools.random)
@@ -180,14 +270,13 @@ class Courier:
                 follower.fence,
                 wait=wait,
                 batch_limit=_limit_after(follower, attempt, verdict),
-                refused=concerns_the_batch(attempt.status),
+                refused=refused,
             )
             tried = replace(attempt, error=verdict.error, detail=verdict.detail)
             await keep_attempts(session, [tried])
             if planned:
                 error = f"{verdict.error}: {verdict.detail}"
                 await note_result(session, follower.id, error=error, at=attempt.at)
-        return False
 
 
 def _limit_after(follower: FollowerState, attempt: Attempt, verdict: Smaller | Retry) -> int:

@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.journal import (
     FollowerState,
     Scope,
+    count_parked,
     follow,
+    interrupt,
     is_held,
     read_followers,
     read_head,
@@ -36,9 +38,11 @@ from app.platform.vault import Vault
 from .alarms import subject_of, worst_of
 from .endpoints import (
     Endpoint,
+    OnPoison,
     Secrets,
     Way,
     change_endpoint,
+    change_policy,
     create_endpoint,
     delete_endpoint,
     read_endpoints,
@@ -61,6 +65,7 @@ class NewDatabase:
     scope: Scope
     way: Way
     start: Start
+    on_poison: OnPoison = "block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Standing:
     lag_entries: int
     lag_seconds: float
     alarm: Incident | None
+    parked: int
 
     @property
     def state(self) -> State:
@@ -109,7 +115,8 @@ async def add_database(
     after = (await read_head(session)).position if new.start == "latest" else 0
     pushed = new.way.mode == "webhook"
     await follow(session, database.id, new.scope, after=after, pushed=pushed)
-    return database, await create_endpoint(session, vault, database.id, new.way)
+    secrets = await create_endpoint(session, vault, database.id, new.way, new.on_poison)
+    return database, secrets
 
 
 async def tell_otherwise(
@@ -131,6 +138,22 @@ async def tell_otherwise(
     subject = f"database:{database.slug}"
     await note(session, actor, "database.redirected", subject, at, format=way.identifier_format)
     return await change_endpoint(session, vault, database.id, way)
+
+
+async def treat_poison(
+    session: AsyncSession,
+    database: RegisteredDatabase,
+    on_poison: OnPoison,
+    *,
+    actor: str,
+    at: datetime,
+) -> None:
+    """Change what becomes of an entry that a database refuses by itself, from the next one on."""
+    # Whoever is telling it now knows the old policy alone.
+    await interrupt(session, database.id)
+    await change_policy(session, database.id, on_poison)
+    subject = f"database:{database.slug}"
+    await note(session, actor, "database.poison-policy", subject, at, on_poison=on_poison)
 
 
 async def remove_database(session: AsyncSession, slug: str, *, actor: str, at: datetime) -> None:
@@ -167,6 +190,7 @@ async def read_standings(
     followers = await read_followers(session, ids)
     endpoints = await read_endpoints(session, vault, ids)
     alarms = await worst_of(session, [database.slug for database in databases])
+    parked = await count_parked(session, ids)
     waiting = await recorded_at(session, {one.scanned + 1 for one in followers.values()})
     standings = []
     for database in databases:
@@ -182,6 +206,7 @@ async def read_standings(
                 lag_entries=max(0, head.position - follower.scanned),
                 lag_seconds=max(0.0, (at - since).total_seconds()),
                 alarm=alarms.get(database.slug),
+                parked=parked.get(database.id, 0),
             )
         )
     return standings

@@ -26,6 +26,7 @@ from .express import ExpressCourier
 from .holding import Growth, Holding
 from .presence import Presence
 from .settling import early_settler, main_settler
+from .turns import Turns
 
 PULSE_SECONDS = 0.05
 """How often the journal is looked at."""
@@ -60,7 +61,7 @@ class Dispatcher:
             main_settler(database),
             early_settler(database),
             SystemRandom(),
-            asyncio.Semaphore(settings.delivery_slots),
+            Turns(settings),
         )
         self._growth = Growth()
         self._presence = Presence(database)

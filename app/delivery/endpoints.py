@@ -24,6 +24,7 @@ RETIRING = timedelta(hours=24)
 Mode = Literal["webhook", "pull"]
 ZoneName = Literal["public", "internal"]
 Format = Literal["plain", "hmac-sha256", "sha256"]
+OnPoison = Literal["block", "park"]
 
 
 class WeakFormat(Problem):
@@ -60,6 +61,7 @@ class Endpoint:
     identifier_key: bytes | None = field(repr=False)
     last_error: str | None
     last_error_at: datetime | None
+    on_poison: OnPoison = "block"
 
     def secrets_at(self, at: datetime) -> tuple[str, ...]:
         """Tell which secrets sign at a moment, the current one first."""
@@ -76,7 +78,9 @@ class Secrets:
     identifier_key: str | None = field(repr=False)
 
 
-async def create_endpoint(session: AsyncSession, vault: Vault, database: int, way: Way) -> Secrets:
+async def create_endpoint(
+    session: AsyncSession, vault: Vault, database: int, way: Way, on_poison: OnPoison
+) -> Secrets:
     """Make a database's endpoint, with new secrets."""
     secret = new_signing_secret()
     key = os.urandom(32) if way.identifier_format == "hmac-sha256" else None
@@ -89,6 +93,7 @@ async def create_endpoint(session: AsyncSession, vault: Vault, database: int, wa
             identifier_format=way.identifier_format,
             signing_secret=_seal(vault, database, secret.encode()),
             identifier_key=None if key is None else _seal(vault, database, key),
+            on_poison=on_poison,
         )
     )
     return Secrets(secret, _shown(key))
@@ -108,6 +113,13 @@ async def change_endpoint(
         issued = Secrets(None, _shown(key))
     await session.flush()
     return issued
+
+
+async def change_policy(session: AsyncSession, database: int, on_poison: OnPoison) -> None:
+    """Say what becomes of an entry that a database refuses by itself."""
+    row = await _row(session, database, lock=True)
+    row.on_poison = on_poison
+    await session.flush()
 
 
 async def rotate_secret(session: AsyncSession, vault: Vault, database: int, *, at: datetime) -> str:
@@ -173,6 +185,7 @@ def _endpoint(vault: Vault, row: EndpointRow) -> Endpoint:
         None if key is None else _unseal(vault, row.database, key),
         row.last_error,
         row.last_error_at,
+        row.on_poison,  # type: ignore[arg-type]  # as above
     )
 
 

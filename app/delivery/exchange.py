@@ -1,6 +1,5 @@
 """One request to a database and what came of it, on whichever lane."""
 
-import asyncio
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,18 +24,19 @@ from .endpoints import Endpoint
 from .measures import count_batch
 from .settling import Attempt, Settler
 from .signatures import sign
+from .turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all couriers of one worker share; ``slots`` are for batches in hand and under way."""
+    """What all couriers of one worker share; ``turns`` are for batches in hand and under way."""
 
     database: Database
     batches: Batches
     settler: Settler[Step]
     early_settler: Settler[EarlyStep]
     random: Random
-    slots: asyncio.Semaphore
+    turns: Turns
 
 
 async def exchange(

@@ -5,18 +5,28 @@ place: so an entry that is refused by itself is left to it, and nothing is ever 
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
+
+import structlog
 
 from app.journal import (
     OUTAGE_AFTER,
     Ahead,
     EarlyState,
     EarlyStep,
+    ParkedEntry,
     Report,
+    due_parked,
+    holds_early,
     look_ahead,
     put_off_early,
+    retry_parked,
+    take_parked,
 )
 from app.platform.clock import now
+from app.platform.db import Unavailable
 from app.platform.http import Outbound
 
 from .answers import (
@@ -37,6 +47,9 @@ from .settling import Attempt, Result, keep_attempts
 
 _IDLE_SECONDS = 30.0
 """How long it waits for a further live entry before it gives the lane back."""
+_PARKED_AT_ONCE = 10
+
+log = structlog.get_logger(__name__)
 
 
 class ExpressCourier:
@@ -48,6 +61,8 @@ class ExpressCourier:
         self._lane = lane
         self._endpoint = endpoint
         self._lease = lease
+        self._turn = tools.turns.at(endpoint.way.url)
+        self._form = Form(endpoint.way.identifier_format, endpoint.identifier_key)
         self._outbound = Outbound(tools.database.settings)
         self._failures = lane.failures
         self._seen = -1
@@ -61,10 +76,48 @@ class ExpressCourier:
             Unavailable: PostgreSQL does not answer.
         """
         try:
+            await self._retry_parked()
             while await self._live_entry() and await self._tell_next():
                 pass
+        except (LeaseLost, Unavailable):
+            raise
+        except Exception:
+            # What it is stands on the main lane, which comes to it; here it is only spaced out.
+            log.exception("live entries could not be told", database=self._lane.id)
+            await self._write_put_off([], limit=1)
         finally:
             await self._outbound.aclose()
+
+    async def _retry_parked(self) -> None:
+        """Try parked entries that are due once more, each alone."""
+        async with self._tools.database.reading() as session:
+            parked = await due_parked(session, self._lane.id, most=_PARKED_AT_ONCE)
+        for entry in parked:
+            async with self._turn:
+                await self._retry(entry)
+
+    async def _retry(self, entry: ParkedEntry) -> None:
+        place = Place(self._lane.follower.scope, self._form, 0, 0, 1, "express")
+        batch = await self._tools.batches.alone(place, entry.position)
+        if not batch.entries:
+            raise LeaseLost  # the registration changed, and with it what is parked
+        self._require_lease()
+        attempt, verdict = await self._exchange(batch)
+        taken = isinstance(verdict, Acknowledged)
+        tried = attempt if taken else _failed(attempt, verdict)
+        wait = next_delay(entry.tries + OUTAGE_AFTER, self._tools.random)
+        if isinstance(verdict, Retry) and verdict.after is not None:
+            wait = max(wait, verdict.after)
+        async with self._tools.database.transaction() as session:
+            if not await holds_early(session, self._lane.id, self._lane.fence):
+                raise LeaseLost
+            await keep_attempts(session, [tried])
+            if taken:
+                here = {"after": entry.position - 1, "upto": entry.position}
+                await take_parked(session, self._lane.id, **here, at=now())
+            else:
+                error = tried.error or "unknown"
+                await retry_parked(session, self._lane.id, entry.position, error=error, wait=wait)
 
     async def _live_entry(self) -> bool:
         """Wait for a live entry; False if none comes for a while."""
@@ -77,7 +130,7 @@ class ExpressCourier:
 
     async def _tell_next(self) -> bool:
         """Send the next live entries, if the main lane is still far from them."""
-        async with self._tools.slots:
+        async with self._turn:
             live = self._lease.reached
             async with self._tools.database.reading() as session:
                 ahead = await look_ahead(session, self._lane.id, live=live)
@@ -91,26 +144,23 @@ class ExpressCourier:
         return True
 
     def _place(self, ahead: Ahead) -> Place:
-        scope, endpoint = self._lane.follower.scope, self._endpoint
-        form = Form(endpoint.way.identifier_format, endpoint.identifier_key)
         if self._most is None and ahead.outage:
             self._most = 1
         most = min(self._most or ahead.most, ahead.most)
-        return Place(scope, form, ahead.after, ahead.after, most, "express")
+        scope = self._lane.follower.scope
+        return Place(scope, self._form, ahead.after, ahead.after, most, "express")
 
     def _require_lease(self) -> None:
         deadline = self._tools.database.settings.delivery_deadline_seconds
         if not self._lease.holds(self._lane.id, self._lane.fence, deadline):
             raise LeaseLost
 
+    async def _exchange(self, batch: Batch) -> tuple[Attempt, Verdict]:
+        settings, follower = self._tools.database.settings, self._lane.follower
+        return await exchange(self._outbound, self._endpoint, follower, batch, settings=settings)
+
     async def _send(self, ahead: Ahead, batch: Batch) -> bool:
-        attempt, verdict = await exchange(
-            self._outbound,
-            self._endpoint,
-            self._lane.follower,
-            batch,
-            settings=self._tools.database.settings,
-        )
+        attempt, verdict = await self._exchange(batch)
         if isinstance(verdict, Acknowledged):
             self._failures = 0
             self._most = grown(batch.entries)
@@ -142,18 +192,21 @@ class ExpressCourier:
         again = self._failures > 0 and batch.entries == 1 and concerns_the_batch(tried.status)
         if again:
             await self._move(ahead, batch.to, acknowledged=False)
-        wait = next_delay(self._failures + 1, self._tools.random)
-        if isinstance(verdict, Retry) and verdict.after is not None:
-            wait = max(wait, verdict.after)
-        limit = max(1, batch.entries // 2)
-        if self._failures + 1 >= OUTAGE_AFTER:
-            limit = 1
-        async with self._tools.database.transaction() as session:
-            await put_off_early(
-                session, self._lane.id, self._lane.fence, wait=wait, batch_limit=limit
-            )
-            await keep_attempts(session, [tried])
+        after = verdict.after if isinstance(verdict, Retry) else None
+        limit = 1 if self._failures + 1 >= OUTAGE_AFTER else max(1, batch.entries // 2)
+        await self._write_put_off([tried], limit=limit, after=after)
         return False
+
+    async def _write_put_off(
+        self, tried: Sequence[Attempt], *, limit: int, after: timedelta | None = None
+    ) -> None:
+        wait = next_delay(self._failures + 1, self._tools.random)
+        if after is not None:
+            wait = max(wait, after)
+        lane = self._lane
+        async with self._tools.database.transaction() as session:
+            await put_off_early(session, lane.id, lane.fence, wait=wait, batch_limit=limit)
+            await keep_attempts(session, tried)
 
     async def _move(
         self,

@@ -11,13 +11,15 @@ from app.platform.alarms import Incident
 from app.platform.wire import Answer, Flag, Instant, Slug, Whole, WireModel, text
 
 from .databases import Standing, Start, State
-from .endpoints import Format, Mode, Secrets, Way, ZoneName
+from .endpoints import Format, Mode, OnPoison, Secrets, Way, ZoneName
 from .pings import Ping
 from .settling import Attempt
 
 Name = Annotated[str, text(120)]
 Kinds = Annotated[list[KindWord], Field(min_length=1, max_length=len(Kind))]
 Brands = Annotated[list[Slug], Field(min_length=1, max_length=500)]
+EntryType = Literal["suppression.added", "suppression.lifted", "identifier.erased"]
+EntryLane = Literal["live", "bulk"]
 LEFT_OUT: Any = Field(default_factory=lambda: None)
 """The default of what a PATCH may leave out: null is refused where the field has no null."""
 
@@ -64,14 +66,20 @@ class DatabaseIn(WireModel):
     start: Start = Field(
         "beginning", description="`latest`: what was suppressed before is not told"
     )
+    on_poison: OnPoison = Field(
+        "block",
+        description="Of an entry that it refuses by itself while it takes a ping. `block`: the "
+        "others wait behind it; `park`: they go on, it is listed, and tried again and again",
+    )
     delivery: DeliveryIn
 
 
 class DatabaseChange(WireModel):
-    """What is to be different; what is left out stays. All but the first two: scope `admin`."""
+    """What is to be different; what is left out stays. All but the first three: scope `admin`."""
 
     name: Name = LEFT_OUT
     party: Slug = LEFT_OUT
+    on_poison: OnPoison = LEFT_OUT
     media: MediaWords = LEFT_OUT
     brands: Brands | None = None
     kinds: Kinds = LEFT_OUT
@@ -120,12 +128,14 @@ class DatabaseOut(Answer):
     delivery: DeliveryOut
     state: State = Field(description="A failing one is tried until it answers")
     acknowledged_position: int = Field(
-        description="Every entry up to here is acknowledged or does not concern it"
+        description="Every entry up to here is acknowledged, parked or does not concern it"
     )
     lag_entries: int
     lag_seconds: float = Field(description="Age of the oldest entry that it has not acknowledged")
     last_error: str | None
     last_error_at: Instant | None
+    on_poison: OnPoison
+    parked_entries: int = Field(description="Listed at `/parked`; none of them is acknowledged")
     alarm: AlarmOut | None = Field(
         description="Sent to OPTOUT_OPERATIONS_URL too, where that is set; null: all is well"
     )
@@ -157,6 +167,8 @@ class DatabaseOut(Answer):
             "lag_seconds": standing.lag_seconds,
             "last_error": standing.endpoint.last_error,
             "last_error_at": standing.endpoint.last_error_at,
+            "on_poison": standing.endpoint.on_poison,
+            "parked_entries": standing.parked,
             "alarm": AlarmOut.of(standing.alarm),
             "created_at": standing.database.created_at,
         }
@@ -290,8 +302,8 @@ class EntryOut(Answer):
 
     position: int
     id: UUID
-    type: Literal["suppression.added", "suppression.lifted", "identifier.erased"]
-    lane: Literal["live", "bulk"]
+    type: EntryType
+    lane: EntryLane
     occurred_at: Instant
     recorded_at: Instant
     identifier: EntryIdentifier

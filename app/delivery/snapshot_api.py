@@ -23,7 +23,7 @@ from app.parties import (
 )
 from app.platform.clock import now
 from app.platform.db import Database, database_of
-from app.platform.openapi import responses
+from app.platform.openapi import RATE_LIMIT, responses
 from app.platform.web import router
 
 from .codings import NotAcceptable, choose_coding, choose_type
@@ -99,7 +99,8 @@ async def _noted(
                 "application/x-ndjson": {"schema": {"type": "string"}},
                 "text/csv": {"schema": {"type": "string"}},
             },
-            "headers": {
+            "headers": RATE_LIMIT
+            | {
                 "Journal-Cursor": {
                     "description": "The cursor to follow the journal from",
                     "schema": {"type": "string"},

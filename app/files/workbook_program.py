@@ -9,6 +9,7 @@ import csv
 import io
 import resource
 import sys
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
 from python_calamine import CalamineWorkbook, SheetVisibleEnum
@@ -31,14 +32,14 @@ def _text(cell: object) -> str:
     return str(cell)
 
 
-def _sheet(workbook: CalamineWorkbook) -> tuple[int, list[list[object]]]:
-    """Give the first visible sheet with data: how many empty rows come first, and the rows."""
+def _rows(workbook: CalamineWorkbook) -> Iterable[Sequence[object]]:
+    """Give the rows of the first visible sheet with data, those above the data included."""
     for place, sheet in enumerate(workbook.sheets_metadata):
         if sheet.visible == SheetVisibleEnum.Visible:
             found = workbook.get_sheet_by_index(place)
-            if found.height and found.start:
-                return found.start[0], found.iter_rows()  # type: ignore[return-value]
-    return 0, []
+            if found.height:
+                return found.iter_rows()
+    return ()
 
 
 def main() -> None:
@@ -55,11 +56,9 @@ def main() -> None:
 
 def _write() -> None:
     workbook = CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read()))
-    empty, rows = _sheet(workbook)
     output = io.TextIOWrapper(sys.stdout.buffer, "utf-8", "surrogatepass", newline="")
     writer = csv.writer(output)
-    output.write("\r\n" * empty)
-    for row in rows:
+    for row in _rows(workbook):
         cells = list(map(_text, row))
         writer.writerow(cells if any(cells) else ())
     output.flush()

@@ -13,7 +13,6 @@ from app.journal import (
     Kind,
     Media,
     Told,
-    count_concerned,
     read_followers,
     who_was_told,
 )
@@ -103,9 +102,7 @@ async def accept(
         opt_out.recorded_at,
         opt_out.verified,
     )
-    weighed = await weigh(session, laying, [points[one] for one in identifiers])
-    touched = [(one.point.kind, one.after.media) for one in weighed]
-    databases = await count_concerned(session, touched, brand=opt_out.brand)
+    weighed, databases = await weigh(session, laying, [points[one] for one in identifiers])
     states = await lay_grounds(session, laying, weighed)
     opened = [OpenedPoint(points[one].id, points[one].kind, one) for one in identifiers]
     position = max(state.position for state in states)

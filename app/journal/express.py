@@ -200,3 +200,12 @@ async def put_off_early(
         {"id": follower, "fence": fence, "wait": wait, "batch_limit": batch_limit},
     )
     return bool(moved)
+
+
+async def holds_early(session: AsyncSession, follower: int, fence: int) -> bool:
+    """Tell whether the express lane is still held under a fence; nobody takes it meanwhile."""
+    held = await session.scalar(
+        text("SELECT fence = :fence FROM express_lanes WHERE follower = :id FOR UPDATE"),
+        {"id": follower, "fence": fence},
+    )
+    return bool(held)

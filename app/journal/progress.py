@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .followers import FollowerState
+from .parked import take_parked
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ WITH given AS (
         CAST(:limits AS int4[]), CAST(:ats AS timestamptz[])
     ) AS g (id, fence, before, told, scanned, acknowledged, batch_limit, at)
 ), old AS (
-    SELECT f.id, f.acknowledged, f.generation FROM followers f JOIN given g ON g.id = f.id
+    SELECT f.id, f.scanned, f.acknowledged, f.generation
+    FROM followers f JOIN given g ON g.id = f.id
     WHERE f.fence = g.fence AND f.told = g.before ORDER BY f.id FOR UPDATE OF f
 ), advanced AS (
     UPDATE followers f
@@ -48,6 +50,14 @@ WITH given AS (
     INSERT INTO acknowledgements (follower, generation, upto, after, at)
     SELECT g.id, old.generation, g.acknowledged, old.acknowledged, g.at
     FROM given g JOIN old ON old.id = g.id WHERE g.acknowledged > old.acknowledged
+), taken AS (
+    DELETE FROM parked_entries p USING given g, old
+    WHERE old.id = g.id AND p.follower = g.id
+      AND p.position > old.scanned AND p.position <= g.acknowledged
+    RETURNING p.follower, old.generation, p.position, g.at
+), late AS (
+    INSERT INTO acknowledgements (follower, generation, upto, after, at)
+    SELECT follower, generation, position, position - 1, at FROM taken ON CONFLICT DO NOTHING
 )
 SELECT id FROM old
 """)
@@ -56,8 +66,9 @@ SELECT id FROM old
 async def advance(session: AsyncSession, steps: Sequence[Step]) -> frozenset[int]:
     """Move cursors, each only if its fence and its place are still what the holder thinks.
 
-    What goes beyond the highest acknowledged position is kept as proof with its time. Failures are
-    forgotten where something was acknowledged.
+    What goes beyond the highest acknowledged position is kept as proof with its time, and so is
+    what was parked there and now was taken in its place. Failures are forgotten where something
+    was acknowledged.
 
     Returns:
         The followers that were moved; the rest was refused.
@@ -149,3 +160,4 @@ async def acknowledge(session: AsyncSession, follower: int, position: int, at: d
         """),
         {"id": follower, "position": position, "at": at},
     )
+    await take_parked(session, follower, after=0, upto=position, at=at)

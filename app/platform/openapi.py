@@ -23,6 +23,18 @@ _RETRY_AFTER = {
         "schema": {"type": "string"},
     }
 }
+RATE_LIMIT = {
+    "RateLimit": {
+        "description": "What is left of a limit (`r`) and for how many seconds (`t`), as "
+        "draft-ietf-httpapi-ratelimit-headers-11 writes it; absent for an administrator",
+        "schema": {"type": "string", "examples": ['"checks";r=4990000;t=43200']},
+    },
+    "RateLimit-Policy": {
+        "description": "The limit: how many (`q`) in how many seconds (`w`)",
+        "schema": {"type": "string", "examples": ['"checks";q=5000000;w=86400']},
+    },
+}
+"""The headers of answers that count against a limit of the key."""
 _LOCATION = {
     "Location": {"description": "Where it can be read", "schema": {"type": "string"}},
 }

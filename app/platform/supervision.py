@@ -6,6 +6,7 @@ database. It stands on the ground because web processes and the worker both need
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -42,12 +43,21 @@ def end_with_supervisor() -> None:
         sys.exit("The process that started this one has ended.")
 
 
-def end_with_parent() -> None:
-    """Be killed when the process that started this one ends, whatever became of it.
+def end_with_pool() -> None:
+    """End this process of a pool with the one that made the pool, whatever became of it.
 
-    For processes that hold nothing and would wait for ever.
+    The kernel's signal would not do: the parent is multiprocessing's server, which lives for as
+    long as one of its children.
     """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    maker = multiprocessing.parent_process()
+    if maker is None:
+        raise RuntimeError("this process belongs to no pool")
+
+    def watch() -> None:
+        maker.join()
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

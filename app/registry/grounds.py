@@ -12,7 +12,15 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import bindparam
 
-from app.journal import EVERY_BRAND, Change, Lane, Media, Reason
+from app.journal import (
+    CONCERNED,
+    EVERY_BRAND,
+    Change,
+    Lane,
+    Media,
+    Reason,
+    count_concerned,
+)
 from app.platform.problems import Problem
 from app.points import Point
 
@@ -113,17 +121,30 @@ class Weighed:
     lifted: Media
 
 
-async def weigh(session: AsyncSession, laying: Laying, points: Sequence[Point]) -> list[Weighed]:
-    """Tell what laying a ground on each contact point will change; nothing is lowered by that.
+async def weigh(
+    session: AsyncSession, laying: Laying, points: Sequence[Point]
+) -> tuple[list[Weighed], int]:
+    """Tell what laying a ground on each contact point will change, and how many will be told.
 
-    A ground that occurred before a reinstatement which covers it is kept as evidence and does not
-    stand for what was reinstated.
+    Nothing is lowered by it. A ground that occurred before a reinstatement which covers it is kept
+    as evidence and does not stand for what was reinstated.
     """
-    before = await _before(session, laying, [point.id for point in points])
-    return [_weigh(laying, point, *before[point.id]) for point in points]
+    rows = await session.execute(
+        _BEFORE,
+        {
+            "points": [point.id for point in points],
+            "brand": laying.brand,
+            "occurred_at": laying.occurred_at,
+        },
+    )
+    before = {row.point: row for row in rows}
+    weighed = [_weigh(laying, point, before[point.id]) for point in points]
+    touched = [(one.point.kind, one.after.media) for one in weighed]
+    return weighed, count_concerned(before[points[0].id].concerned, touched)
 
 
-def _weigh(laying: Laying, point: Point, old: State, reinstated: Media) -> Weighed:
+def _weigh(laying: Laying, point: Point, before: Row[Any]) -> Weighed:
+    old, reinstated = read_state(before), Media(before.lifted)
     standing = laying.media & ~reinstated
     dates = [old.since, laying.occurred_at if standing else None]
     new = State(
@@ -164,27 +185,17 @@ async def lay_grounds(
     )
 
 
-_BEFORE = text("""
+_BEFORE = text(f"""
 SELECT p.id AS point, :brand AS brand, coalesce(s.media, 0) AS media,
        coalesce(s.told, 0) AS told, coalesce(s.version, 0) AS version, s.since,
        coalesce(s.position, 0) AS position, coalesce((
            SELECT bit_or(r.media) FROM reinstatements r
            WHERE NOT r.narrow AND r.point = p.id AND r.brand IN (0, :brand)
-             AND r.occurred_at > :occurred_at), 0) AS lifted
+             AND r.occurred_at > :occurred_at), 0) AS lifted,
+       {CONCERNED} AS concerned
 FROM unnest(CAST(:points AS int8[])) AS p (id)
 LEFT JOIN suppressions s ON s.point = p.id AND s.brand = :brand
-""")
-
-
-async def _before(
-    session: AsyncSession, laying: Laying, points: Collection[int]
-) -> dict[int, tuple[State, Media]]:
-    """Read each contact point's state, and the media reinstated after the ground occurred."""
-    rows = await session.execute(
-        _BEFORE,
-        {"points": list(points), "brand": laying.brand, "occurred_at": laying.occurred_at},
-    )
-    return {row.point: (read_state(row), Media(row.lifted)) for row in rows}
+""")  # noqa: S608 - built in is a constant
 
 
 async def lift(session: AsyncSession, lifting: Lifting, point: Point) -> list[State]:

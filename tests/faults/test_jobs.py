@@ -1,0 +1,113 @@
+"""The process of jobs killed in the middle of a scrub: what was done stands, the rest follows."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import text
+
+from app.platform.db import Database
+from app.settings import Settings
+from tests.acts import Registry, minute, phone
+from tests.conftest import Caller
+from tests.scrubbing import ended, result
+
+ROWS = 80_000
+PEOPLE = 10_000
+BLOCKED = {
+    0: "block,opted_out,2026-03-01T00:01:00.000000Z",
+    1: "block,opted_out,2026-03-01T00:02:00.000000Z",
+}
+
+
+@asynccontextmanager
+async def jobs(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the process of jobs, which is killed at the end of the block if it still runs."""
+    secrets = {
+        name: value.get_secret_value()
+        for name in ("database_url", "digest_keys", "sealing_keys")
+        if (value := getattr(settings, name)) is not None
+    }
+    variables = {f"OPTOUT_{name.upper()}": value for name, value in secrets.items()}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "app.jobs"),
+        env=os.environ | variables | {"OPTOUT_JOB_LEASE_SECONDS": "2"},
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def until(database: Database, condition: str) -> None:
+    """Wait until the only job is as a condition of SQL says."""
+    while True:
+        async with database.reading() as session:
+            if await session.scalar(text(f"SELECT {condition} FROM jobs")):  # noqa: S608 - a test's
+                return
+        await asyncio.sleep(0.005)
+
+
+def rows() -> Iterator[tuple[str, str]]:
+    """Write a campaign's rows, each beside its answer; everybody stands in it eight times."""
+    for row in range(ROWS):
+        person = row % PEOPLE
+        allowed = "allow,," if row < PEOPLE else "allow,duplicate,"
+        number = phone(person).value
+        yield f"0{number[3:]}", BLOCKED.get(person, allowed)
+
+
+async def test_a_scrub_whose_process_is_killed_is_complete_in_the_end_and_no_process_is_left(
+    database: Database, caller: Caller
+) -> None:
+    registry = Registry(database)
+    await registry.object(phone(0), at=minute(1))
+    client = await caller("checks")
+    content = "phone\n" + "".join(f"{number}\n" for number, _ in rows())
+    answer = await client.post("/v1/scrubs", params={"medium": "voice"}, content=content)
+    job = answer.json()["id"]
+    for condition in ("done_rows > 0", "done_rows > 40000", "resume ->> 'written' > '0'"):
+        async with jobs(database.settings) as process:
+            await until(database, condition)
+            family = relatives(process.pid)
+        await until_gone(family)
+        # Rows of this person were answered before, and by another process.
+        await registry.object(phone(1), at=minute(2))
+    async with jobs(database.settings):
+        shown = await ended(client, job)
+    assert shown["rows"] == shown["done_rows"] == ROWS
+    assert shown["counts"] == {
+        "allow": ROWS - 16,
+        "block": 16,
+        "unusable": 0,
+        "duplicate": ROWS - PEOPLE,
+    }
+    assert (await result(client, shown)).decode() == "phone,decision,code,since\n" + "".join(
+        f"{number},{answer}\n" for number, answer in rows()
+    )
+    async with database.reading() as session:
+        assert (await session.scalar(text("SELECT fence FROM jobs")) or 0) >= 4
+
+
+async def until_gone(processes: list[int]) -> None:
+    """Wait until nothing is left of a killed process: it has others that digest."""
+    assert len(processes) > 2
+    for _ in range(200):
+        if not (left := [one for one in processes if Path(f"/proc/{one}").exists()]):  # noqa: ASYNC240 - no file
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(left)
+
+
+def relatives(process: int) -> list[int]:
+    """List the processes that one has started, and those that they have."""
+    found = []
+    for task in Path(f"/proc/{process}/task").iterdir():
+        for child in (task / "children").read_text(encoding="ascii").split():
+            found += [int(child), *relatives(int(child))]
+    return found
