@@ -22,16 +22,14 @@ from app.platform.ids import new_id
 from app.points import PointKeys
 from app.registry import Plan
 from tests.acts import CHANNEL, KEY, minute
-from tests.properties.model import Ground
+from tests.properties.model import Ground, Reinstatement
 from tests.properties.test_model import (
     Act,
+    Objects,
     Story,
     bounded,
-    brands,
     hold,
-    media_sets,
     minutes,
-    objections,
     persons,
     reinstatements,
     rest,
@@ -77,13 +75,29 @@ class VoidsFile:
 
 FileAct = Act | Imports | Resends | VoidsFile
 
-lines = st.builds(Line, persons, brands, media_sets, minutes | st.none())
+# Few kinds of row, so that they meet.
+wide = Media.VOICE | Media.SMS | Media.EMAIL
+lines = st.builds(
+    Line,
+    persons,
+    st.sampled_from([EVERY_BRAND, EVERY_BRAND, 1]),
+    st.sampled_from([wide, Media.VOICE]),
+    minutes | st.none(),
+)
+objects = st.builds(
+    Objects,
+    st.sampled_from([(0,), (1,)]),
+    st.just(EVERY_BRAND),
+    st.sampled_from([wide, Media.VOICE]),
+    minutes,
+)
+lifts = st.builds(Reinstatement, persons, st.just(EVERY_BRAND), st.just(wide), minutes)
 files = st.builds(Imports, st.lists(lines, min_size=1, max_size=4).map(tuple), st.integers(1, 3))
 acts = st.sampled_from(
     [files] * 4
     + [st.builds(Resends, some)] * 2
     + [st.builds(VoidsFile, some)] * 2
-    + [objections, reinstatements, rest]
+    + [objects, lifts, lifts, reinstatements, rest]
 ).flatmap(lambda one: one)
 
 
@@ -124,7 +138,9 @@ class FileStory(Story):
             return  # What is sent twice is one record.
         self.holders[content] = number
         self.laid[number] = [
-            Ground(-1, row.person, row.brand, row.media, NOW if row.minute is None else row.minute)
+            Ground(
+                None, row.person, row.brand, row.media, NOW if row.minute is None else row.minute
+            )
             for row in act.lines
         ]
         self.model.grounds += self.laid[number]
