@@ -73,7 +73,8 @@ async def test_a_report_reads_a_long_journal_by_its_indexes_alone(
                 looked_at[node["Node Type"] + " " + node.get("CTE Name", "")] += 1
     crm = [RegisteredDatabase(number, "crm", "CRM", "p", DAY) for number in (1, 2)]
     found = await measure(database, crm, DAY, now())
-    assert (found.told, found.acknowledged) == (80_000, 80_000), "a stretch after another"
+    # In stretches; the first entry was there before them.
+    assert (found.told, found.acknowledged) == (2 * 39_999, 2 * 39_999)
     # Each entry once for what it is, once for whom it concerns; each proof once; each outcome once.
     assert looked_at["journal_entries"] <= 2 * 2_000 + 40 * 20, looked_at
     assert looked_at["acknowledgements"] <= 40 * 21, looked_at

@@ -149,6 +149,16 @@ async def read_endpoints(
     return {row.database: _endpoint(vault, row) for row in rows.scalars()}
 
 
+async def read_errors(session: AsyncSession) -> dict[int, str]:
+    """Read the errors that are shown of databases; those that show none are left out."""
+    rows = await session.execute(
+        select(EndpointRow.database, EndpointRow.last_error).where(
+            EndpointRow.last_error.is_not(None)
+        )
+    )
+    return {database: error for database, error in rows if error is not None}
+
+
 async def delete_endpoint(session: AsyncSession, database: int) -> None:
     """Destroy an endpoint with its secrets."""
     await session.execute(delete(EndpointRow).where(EndpointRow.database == database))
