@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from .proofs import proofs_between
 from .propagation import Result
+from .recalls import count_recalled
 from .words import Change
 
 _DISORDER = timedelta(minutes=5)
@@ -217,11 +218,19 @@ async def measure_silence(
     }
     rows = (await session.execute(_TALLY, given | {"added": Change.ADDED})).all()
     outcomes = (await session.execute(_OUTCOMES, given)).all()
+    recalled = await count_recalled(
+        session,
+        followers,
+        after=period.after,
+        upto=period.upto,
+        begin=period.begin,
+        end=period.end,
+    )
     return Silence(
         told=int(sum(row.told for row in rows)),
         acknowledged=int(sum(row.acknowledged for row in rows)),
         outcomes={Result(row.outcome): row.entries for row in outcomes},
-        contacts_cancelled=int(sum(row.cancelled for row in outcomes)),
+        contacts_cancelled=int(sum(row.cancelled for row in outcomes)) + recalled,
         seconds={
             float(f"{row.about or 0:.3g}"): row.entries for row in rows if row.worst is not None
         },

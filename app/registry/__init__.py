@@ -5,6 +5,7 @@ positive act of the person lifts one, only a named human voids one.
 """
 
 from . import tables as tables
+from .additions import media_added
 from .bulk import Listed, Plan, Source, lay_planned, plan
 from .digests import Digest, PartDigest, digest_states
 from .grounds import (
@@ -59,6 +60,7 @@ __all__ = [
     "lay_grounds",
     "lay_planned",
     "lift",
+    "media_added",
     "merge_grounds",
     "next_grounds",
     "opt_outs_about",
