@@ -13,7 +13,13 @@ from datetime import timedelta
 import structlog
 import uvloop
 
-from app.delivery import Dispatcher, forget_attempts, pass_over_strangers, watch_for_operators
+from app.delivery import (
+    Dispatcher,
+    Recaller,
+    forget_attempts,
+    pass_over_strangers,
+    watch_for_operators,
+)
 from app.intake import complete_erasure, open_erasures
 from app.parties import Directory
 from app.platform import logs
@@ -63,6 +69,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
     async with open_registry(settings) as (database, keys), asyncio.TaskGroup() as tasks:
         dispatcher = Dispatcher(database, keys, Directory(database))
         tasks.create_task(dispatcher.run(stopping))
+        tasks.create_task(Recaller(database, keys, Directory(database)).run(stopping))
         tasks.create_task(_complete_erasures(database, stopping))
         tasks.create_task(_forget(database, stopping))
         tasks.create_task(_move_places(database, stopping))

@@ -180,6 +180,11 @@ async def test_a_database_that_is_new_or_told_again_does_not_lag_for_the_age_of_
         await rewind(session, 1, to=0)
     await watch(database, now())
     assert (await standing(admin))["alarm"] is None
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE followers SET begun_at = :at"), {"at": old})
+    assert (await admin.patch("/v1/databases/crm", json={"media": ["voice"]})).status_code == 200
+    await watch(database, now())
+    assert (await standing(admin))["alarm"] is None
     await watch(database, now() + timedelta(minutes=30))
     assert (await standing(admin))["alarm"]["threshold_seconds"] == MINUTES
 

@@ -50,7 +50,7 @@ async def test_a_database_is_registered_read_and_listed(admin: httpx.AsyncClient
         "media": ["sms"],
         "brands": None,
         "kinds": ["phone", "email"],
-        "delivery": {"mode": "webhook"} | hashed,
+        "delivery": {"mode": "webhook", "recall_url": None, **hashed},
         "state": "active",
         "acknowledged_position": 0,
         "lag_entries": 0,

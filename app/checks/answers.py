@@ -79,6 +79,12 @@ class Block:
         """Give the first eight bytes of each row's digest as a number."""
         return array("Q", self.digests[key])[::2]
 
+    def prefix(self, row: int) -> int:
+        """Give the first eight bytes of a row's digest under the current key as a number."""
+        return int.from_bytes(
+            self.digests[0][DIGEST_BYTES * row : DIGEST_BYTES * row + 8], sys.byteorder
+        )
+
     def digest(self, row: int, key: int) -> bytes:
         """Give a row's digest under one of the keys."""
         return self.digests[key][DIGEST_BYTES * row : DIGEST_BYTES * (row + 1)]
@@ -88,9 +94,10 @@ class Block:
         self.codes[row] = self.codes[row] & DUPLICATE | (ALLOW if since is None else BLOCK)
         self.sinces[row] = 0 if since is None else (since - _EPOCH) // _MICROSECOND
 
-    def since(self, row: int) -> datetime:
-        """Tell since when a row is blocked."""
-        return _EPOCH + timedelta(microseconds=self.sinces[row])
+
+def instant(microseconds: int) -> datetime:
+    """Tell the time that ``Block.sinces`` holds."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from app.files import (
 from app.journal import Kind, Media
 from app.platform.wire import wire_time
 
-from .answers import ALLOW, BLANK, BLOCK, DECISION, DUPLICATE, UNUSABLE, Block
+from .answers import ALLOW, BLANK, BLOCK, DECISION, DUPLICATE, UNUSABLE, Block, instant
 
 ROWS = 16_384
 """Rows that are decided together, at least; a batch of a file's reader may have more."""
@@ -166,11 +166,13 @@ def write_rows(
 ) -> bytes:
     """Write rows with their answers; ``wanted`` are indexes in the group, None for all."""
     raws = [raw for batch in batches for raw in batch.raws]
-    fixed = {code: result.tail(cells) for code, cells in _FIXED.items()}
-    fixed[BLANK] = ""
+    fixed = {code: result.tail(cells) for code, cells in _FIXED.items()} | {BLANK: ""}
+    blocked = {
+        at: result.tail(("block", "opted_out", wire_time(instant(at)))) for at in set(block.sinces)
+    }
     tails = [
-        fixed[code] if code in fixed else result.tail(_blocked(block, row))
-        for row, code in enumerate(block.codes)
+        fixed[code] if code in fixed else blocked[at]
+        for code, at in zip(block.codes, block.sinces, strict=True)
     ]
     if wanted is not None:
         raws, tails = [raws[row] for row in wanted], [tails[row] for row in wanted]
@@ -182,10 +184,6 @@ _FIXED = {
     ALLOW | DUPLICATE: ("allow", "duplicate", ""),
     UNUSABLE: ("block", "unusable", ""),
 }
-
-
-def _blocked(block: Block, row: int) -> tuple[str, str, str]:
-    return "block", "opted_out", wire_time(block.since(row))
 
 
 def wanted_rows(block: Block, *, before: Block | None, only_allowed: bool) -> list[int] | None:

@@ -30,6 +30,7 @@ from app.files import (
     open_file,
     release_file,
 )
+from app.identifiers import PHONE_TABLES
 from app.journal import read_head
 from app.parties import QuotaExceeded, UnusualUse, charge
 from app.platform.clock import now
@@ -82,13 +83,14 @@ class Place:
     """Where a scrub goes on.
 
     ``after`` is the journal's position before the first look-up, ``blocks`` and ``rows`` what is
-    answered, ``written`` and ``size`` the groups and bytes of the result; ``keys`` the numbers of
-    the digest keys that the answers hold.
+    answered, ``written`` and ``size`` the groups and bytes of the result; ``keys`` and ``tables``
+    are the digest keys of the answers, and the phone tables that numbers were read by.
     """
 
     answers: str
     after: int
     keys: tuple[int, ...]
+    tables: str = PHONE_TABLES
     blocks: int = 0
     rows: int = 0
     settled: bool = False
@@ -141,7 +143,7 @@ class _Scrubbing:
         )
         if self._scrub.refreshes is not None:
             self._before = await self._find_before(self._scrub.refreshes)
-        if self._place is None or self._place.keys != self._tools.key_numbers:
+        if self._place is None or not self._fits(self._place):
             self._place = await self._begin()
         if not self._place.settled:
             if self._before is None:
@@ -151,6 +153,11 @@ class _Scrubbing:
                 await self._copy(*self._before)
             await self._settle(media_type_of(campaign.layout))
         await self._write(source, campaign)
+
+    def _fits(self, place: Place) -> bool:
+        """Tell whether answers can be compared with what this process would look up."""
+        keys = set(self._tools.key_numbers)
+        return place.tables == PHONE_TABLES and keys.issubset(place.keys)
 
     async def drop(self) -> None:
         """Let the answers of a scrub that failed be deleted."""
@@ -175,8 +182,8 @@ class _Scrubbing:
         place = None if job is None else _place_of(job)
         if job is None or place is None or job.position is None:
             raise FileGone(str(scrub))
-        if not set(self._tools.key_numbers).issubset(place.keys):
-            raise JobFailed("keys-changed", "The digest keys have changed: scrub the file anew.")
+        if not self._fits(place):
+            raise JobFailed("keys-changed", "Keys or phone tables have changed: scrub it anew.")
         place = replace(place, after=job.position)
         return Answers(self._tools.storage, UUID(place.answers)), place
 

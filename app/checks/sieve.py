@@ -1,6 +1,6 @@
 """A sieve of everybody whom the registry knows: most rows of a campaign need no look-up at all.
 
-A byte for each place that the beginning of a digest can point to, at least eight times as many as
+A byte for each place that the beginning of a digest can point to, some 32 times as many as
 contact points, within 64 MiB. Nobody who was known when it was made falls through; some strangers
 are held back with them, and are looked up in vain.
 """
@@ -24,7 +24,7 @@ class Sieve:
 
     def __init__(self, known: int) -> None:
         """Make one for about so many contact points, empty."""
-        bits = max(_LEAST_BITS, min(_MOST_BITS, (8 * known).bit_length()))
+        bits = max(_LEAST_BITS, min(_MOST_BITS, (16 * known).bit_length()))
         self._shift = 32 - bits
         self._places = bytearray(1 << bits)
 

@@ -18,6 +18,7 @@ from .measures import Standings
 from .operations import watch_for_operators
 from .parked_api import parked_entries
 from .places import pass_over_strangers
+from .recall import Recaller
 from .reports_api import database_reports, reports
 from .settling import forget_attempts
 from .snapshot_api import snapshot
@@ -40,6 +41,7 @@ __all__ = [
     "SEALED",
     "Dispatcher",
     "HeadWatch",
+    "Recaller",
     "Snapshots",
     "Standings",
     "forget_attempts",

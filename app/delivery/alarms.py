@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.journal import Lag, read_lags
+from app.journal import Lag, count_parked, read_lags
 from app.parties import RegisteredDatabase, list_databases
 from app.platform.alarms import Incident, heal_incident, open_incident, read_incidents
 from app.platform.db import Database
+
+from .endpoints import read_errors
 
 LAGGING = "database.lagging"
 GONE = "database.gone"
@@ -63,15 +64,15 @@ async def _changes(
 ) -> list[tuple[RegisteredDatabase, str, _Trouble | None]]:
     """List what began, rose or ended (None) since it was last heard of."""
     lags = {lag.follower: lag for lag in await read_lags(session, at)}
-    shown = await session.execute(_SHOWN)
-    states = {row.database: (row.last_error, row.parked) for row in shown}
+    errors = await read_errors(session)
+    parked = await count_parked(session, list(lags))
     known = {(one.type, one.subject): one for one in await read_incidents(session)}
     changes: list[tuple[RegisteredDatabase, str, _Trouble | None]] = []
     for one in await list_databases(session):
-        if one.id not in lags or one.id not in states:
+        if one.id not in lags:
             continue
         lag = lags[one.id]
-        troubles = _troubles(lag, *states[one.id])
+        troubles = _troubles(lag, errors.get(one.id), parked.get(one.id, 0))
         for kind in (LAGGING, GONE, PARKED):
             heard, trouble = known.get((kind, subject_of(one.slug))), troubles.get(kind)
             if trouble is not None and (heard is None or heard.level < trouble.level):
@@ -79,13 +80,6 @@ async def _changes(
             if heard is not None and trouble is None and _is_over(kind, lag):
                 changes.append((one, kind, None))
     return changes
-
-
-_SHOWN = text("""
-SELECT e.database, e.last_error,
-       (SELECT count(*) FROM parked_entries p WHERE p.follower = e.database) AS parked
-FROM endpoints e
-""")
 
 
 def _troubles(lag: Lag, last_error: str | None, parked: int) -> dict[str, _Trouble]:

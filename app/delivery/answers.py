@@ -102,7 +102,7 @@ def read_answer(
     if status == 413:  # noqa: PLR2004 - content too large
         return Smaller("status-413", "the database finds the batch too large")
     if status in (429, 503):
-        after = _retry_after(headers.get("retry-after", ""), at)
+        after = retry_after(headers.get("retry-after", ""), at)
         return Retry(after, f"status-{status}", f"the database answered {status}")
     return Retry(None, f"status-{status}", f"the database answered {status}")
 
@@ -237,7 +237,7 @@ def _outcome(told: object, previous: int, to: int) -> Report | None:
         return None
 
 
-def _retry_after(value: str, at: datetime) -> timedelta | None:
+def retry_after(value: str, at: datetime) -> timedelta | None:
     """Read Retry-After (RFC 9110, 10.2.3), seconds or a date, as a wait of at most 6 hours."""
     if re.fullmatch("[0-9]+", value.strip()):
         digits = value.strip().lstrip("0") or "0"

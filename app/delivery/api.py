@@ -37,7 +37,9 @@ from .databases import (
     Standing,
     add_database,
     find_for,
+    is_told_alike,
     read_standings,
+    recall_otherwise,
     remove_database,
     tell_otherwise,
     treat_poison,
@@ -147,7 +149,8 @@ async def change_registration(
     """Change a database. Its slug stays.
 
     Another URL, zone, format, medium, brand or kind needs `admin` and starts it again from the
-    beginning: cursors given before expire. A first `hmac-sha256` brings its key, shown once.
+    beginning: cursors given before expire. A first `hmac-sha256` brings its key, shown once. Where
+    nothing but `recall_url` differs, which needs `admin` too, all else goes on as it is.
     """
     redirected = body.given(*_ADMIN_ONLY)
     if redirected and not caller.is_admin:
@@ -163,15 +166,17 @@ async def change_registration(
         if "delivery" in redirected:
             _check(body.delivery, request)
         before = await _standing(session, keys, database)
-        issued = await tell_otherwise(
-            session,
-            keys.vault,
-            database,
-            scope=await _scope(before.follower.scope, redirected, directory),
-            way=body.delivery.way if "delivery" in redirected else before.endpoint.way,
-            actor=caller.actor,
-            at=at,
-        )
+        scope = await _scope(before.follower.scope, redirected, directory)
+        way, known = before.endpoint.way, before.endpoint.way
+        if "delivery" in redirected:
+            way = body.delivery.way
+        actor = caller.actor
+        if scope == before.follower.scope and way != known and is_told_alike(known, way):
+            await recall_otherwise(session, keys.vault, database, way, actor=actor, at=at)
+        else:
+            issued = await tell_otherwise(
+                session, keys.vault, database, scope=scope, way=way, actor=actor, at=at
+            )
     standing = await _standing(session, keys, database)
     return await wire.DatabaseIssued.with_secrets(standing, directory, issued)
 
@@ -312,7 +317,8 @@ def _check(delivery: wire.DeliveryIn, request: Request) -> None:
         ForbiddenDestination: the zone's rules forbid it.
         WeakFormat: it hides nothing, and was not accepted as such.
     """
-    if delivery.mode == "webhook" and delivery.url is not None:
-        parse_destination(delivery.url, Zone(delivery.zone), request.app.state.settings)
+    for url in (delivery.url, delivery.recall_url):
+        if url is not None:
+            parse_destination(url, Zone(delivery.zone), request.app.state.settings)
     if delivery.identifier_format == "sha256" and not delivery.accept_weak:
         raise WeakFormat('The format sha256 needs "accept_weak": true.')

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -154,6 +154,26 @@ async def treat_poison(
     await change_policy(session, database.id, on_poison)
     subject = f"database:{database.slug}"
     await note(session, actor, "database.poison-policy", subject, at, on_poison=on_poison)
+
+
+def is_told_alike(before: Way, after: Way) -> bool:
+    """Tell whether two ways differ in nothing but where contacts are recalled."""
+    same = replace(after, recall_url=before.recall_url)
+    return same == before or (before.mode == "pull" and same == replace(before, zone=same.zone))
+
+
+async def recall_otherwise(
+    session: AsyncSession,
+    vault: Vault,
+    database: RegisteredDatabase,
+    way: Way,
+    *,
+    actor: str,
+    at: datetime,
+) -> None:
+    """Recall a database's contacts elsewhere from now on, or no more; all else goes on."""
+    await change_endpoint(session, vault, database.id, way)
+    await note(session, actor, "database.recall-redirected", f"database:{database.slug}", at)
 
 
 async def remove_database(session: AsyncSession, slug: str, *, actor: str, at: datetime) -> None:

@@ -15,6 +15,7 @@ from app.platform.refusals import NotFound
 from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
+from .recall_lanes import begin_recalls, end_recalls
 from .signatures import new_signing_secret
 from .tables import EndpointRow
 
@@ -41,12 +42,16 @@ class WeakFormat(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a database is to be told; ``url`` and ``zone`` belong to the mode webhook."""
+    """How a database is to be told.
+
+    ``url`` belongs to the mode webhook; ``zone`` to it and to ``recall_url``, where there is one.
+    """
 
     mode: Mode
     identifier_format: Format
     url: str | None = None
     zone: ZoneName | None = None
+    recall_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,15 @@ async def create_endpoint(
             mode=way.mode,
             url=way.url,
             zone=way.zone,
+            recall_url=way.recall_url,
             identifier_format=way.identifier_format,
             signing_secret=_seal(vault, database, secret.encode()),
             identifier_key=None if key is None else _seal(vault, database, key),
             on_poison=on_poison,
         )
     )
+    if way.recall_url is not None:
+        await begin_recalls(session, database)
     return Secrets(secret, _shown(key))
 
 
@@ -106,6 +114,11 @@ async def change_endpoint(
     row = await _row(session, database, lock=True)
     row.mode, row.url, row.zone = way.mode, way.url, way.zone
     row.identifier_format = way.identifier_format
+    recalled, row.recall_url = row.recall_url, way.recall_url
+    if way.recall_url is None:
+        await end_recalls(session, database)
+    elif way.recall_url != recalled:
+        await begin_recalls(session, database)
     issued = None
     if way.identifier_format == "hmac-sha256" and row.identifier_key is None:
         key = os.urandom(32)
@@ -149,6 +162,16 @@ async def read_endpoints(
     return {row.database: _endpoint(vault, row) for row in rows.scalars()}
 
 
+async def read_errors(session: AsyncSession) -> dict[int, str]:
+    """Read the errors that are shown of databases; those that show none are left out."""
+    rows = await session.execute(
+        select(EndpointRow.database, EndpointRow.last_error).where(
+            EndpointRow.last_error.is_not(None)
+        )
+    )
+    return {database: error for database, error in rows if error is not None}
+
+
 async def delete_endpoint(session: AsyncSession, database: int) -> None:
     """Destroy an endpoint with its secrets."""
     await session.execute(delete(EndpointRow).where(EndpointRow.database == database))
@@ -178,7 +201,7 @@ def _endpoint(vault: Vault, row: EndpointRow) -> Endpoint:
     return Endpoint(
         row.database,
         # The columns hold nothing but what a Way was made of.
-        Way(row.mode, row.identifier_format, row.url, row.zone),  # type: ignore[arg-type]
+        Way(row.mode, row.identifier_format, row.url, row.zone, row.recall_url),  # type: ignore[arg-type]
         _unseal(vault, row.database, row.signing_secret).decode(),
         None if retiring is None else _unseal(vault, row.database, retiring).decode(),
         row.retiring_until,

@@ -22,6 +22,7 @@ from app.journal import (
     holds_early,
     look_ahead,
     put_off_early,
+    read_window,
     retry_parked,
     take_parked,
 )
@@ -136,11 +137,30 @@ class ExpressCourier:
                 ahead = await look_ahead(session, self._lane.id, live=live)
             if ahead is None or not ahead.wanted:
                 return False
-            batch = await self._tools.batches.after(self._place(ahead))
+            place = self._place(ahead)
+            try:
+                batch = await self._tools.batches.after(place)
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("live entries cannot be told", database=self._lane.id)
+                return await self._leave_out(ahead, place)
             if batch.entries:
                 self._require_lease()
                 return await self._send(ahead, batch)
         await self._move(ahead, batch.to, acknowledged=False)
+        return True
+
+    async def _leave_out(self, ahead: Ahead, place: Place) -> bool:
+        """Try half as many where some cannot be shown; the one that cannot is left out."""
+        if place.most > 1:
+            self._most = place.most // 2
+            return True
+        async with self._tools.database.reading() as session:
+            window = await read_window(
+                session, place.scope, after=ahead.after, head=self._lease.reached, most=1, live=True
+            )
+        await self._move(ahead, window.upto, acknowledged=False)
         return True
 
     def _place(self, ahead: Ahead) -> Place:

@@ -13,11 +13,11 @@ from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.journal import FollowerState, read_head, read_lags
+from app.journal import FollowerState, count_parked, read_head, read_lags
 from app.parties import list_databases
+from app.platform.alarms import count_waiting
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
 from app.platform.metrics import counter, gauge, histogram
@@ -82,13 +82,6 @@ def _outcome(verdict: Verdict, status: int | None) -> str:
         return verdict.error
     # A database may answer any number.
     return "unreadable" if status // 100 == 2 else f"status-{status // 100}xx"  # noqa: PLR2004 - "2xx"
-
-
-_SHOWN = text("""
-SELECT f.id, (SELECT count(*) FROM parked_entries p WHERE p.follower = f.id) AS parked
-FROM followers f
-""")
-_ALARMS = text("SELECT count(*) FROM alarms WHERE sent_at IS NULL")
 
 
 class Standings(Collector):
@@ -167,9 +160,9 @@ class _Families:
 
     async def read(self, session: AsyncSession) -> None:
         self._head.add_metric([], (await read_head(session)).position)
-        self._alarms.add_metric([], int(await session.scalar(_ALARMS) or 0))
-        parked = {row.id: row.parked for row in await session.execute(_SHOWN)}
+        self._alarms.add_metric([], await count_waiting(session))
         slugs = {one.id: one.slug for one in await list_databases(session)}
+        parked = await count_parked(session, list(slugs))
         for lag in await read_lags(session, now()):
             if lag.follower in slugs:
                 database = [slugs[lag.follower]]

@@ -29,9 +29,18 @@ class DeliveryIn(WireModel):
 
     mode: Mode
     url: Annotated[str | None, text(2_000)] = Field(None, description="Of the webhook")
+    recall_url: Annotated[str | None, text(2_000)] = Field(
+        None,
+        description="Where whoever newly objects is told of at once, in either mode, to be taken "
+        "out of call queues that are loaded already: `contacts.recall` with live entries, signed "
+        "as a webhook is. Answer 2xx, with `contacts_cancelled` if you like (at most 1,000,000; "
+        "not counted again in an outcome). It is tried for 10 minutes and acknowledges nothing: "
+        "the entries come by the webhook or the feed as well",
+    )
     zone: ZoneName = Field(
         "public",
-        description="public: https to public addresses; internal: within OPTOUT_INTERNAL_NETWORKS",
+        description="Of both addresses. public: https to public ones; internal: within "
+        "OPTOUT_INTERNAL_NETWORKS",
     )
     identifier_format: Format = "plain"
     accept_weak: Flag = Field(
@@ -50,8 +59,8 @@ class DeliveryIn(WireModel):
     @property
     def way(self) -> Way:
         """Say it as the rules do."""
-        zone = self.zone if self.mode == "webhook" else None
-        return Way(self.mode, self.identifier_format, self.url, zone)
+        zone = None if self.url is None and self.recall_url is None else self.zone
+        return Way(self.mode, self.identifier_format, self.url, zone, self.recall_url)
 
 
 class DatabaseIn(WireModel):
@@ -95,6 +104,7 @@ class DeliveryOut(Answer):
 
     mode: Mode
     url: str | None
+    recall_url: str | None
     zone: ZoneName | None
     identifier_format: Format
 
@@ -158,6 +168,7 @@ class DatabaseOut(Answer):
             "delivery": DeliveryOut(
                 mode=way.mode,
                 url=way.url,
+                recall_url=way.recall_url,
                 zone=way.zone,
                 identifier_format=way.identifier_format,
             ),
@@ -237,8 +248,8 @@ class AttemptOut(Answer):
 
     id: UUID
     at: Instant
-    lane: LaneName
-    previous: int | None = Field(description="Null on the express lane, which says no previous")
+    lane: LaneName | Literal["recall"]
+    previous: int | None = Field(description="Null where none was said: not on the lane main")
     to: int
     entries: int
     status: int | None

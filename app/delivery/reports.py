@@ -11,8 +11,10 @@ from app.parties import RegisteredDatabase
 from app.platform.db import Database
 from app.platform.problems import Problem
 
-_STRETCH = 20_000
-"""Positions that are counted in one short transaction."""
+_MOST_POSITIONS = 20_000
+_MOST_PROOFS = 1_000_000
+"""As many positions are counted in one short transaction, or as few as may have so many
+acknowledgements: a live entry has one of each database."""
 _SECONDS = 30.0
 """How long one report may take, with its wait for another."""
 # A report reads what checks read from too, and there are few connections.
@@ -61,11 +63,11 @@ async def _measure(
     async with pool.reading() as session:
         period = await find_period(session, begin, end)
     total = Silence()
-    for after in range(period.after, period.upto, _STRETCH):
+    stretch = min(_MOST_POSITIONS, _MOST_PROOFS // max(1, len(followers)))
+    for after in range(period.after, period.upto, stretch):
         if time.monotonic() >= until:
             raise RangeTooWide("More happened between `from` and `to` than one report can count.")
-        upto = min(after + _STRETCH, period.upto)
+        part = replace(period, after=after, upto=min(after + stretch, period.upto))
         async with pool.reading() as session:
-            stretch = replace(period, after=after, upto=upto)
-            total += await measure_silence(session, stretch, followers)
+            total += await measure_silence(session, part, followers)
     return total

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -36,7 +36,7 @@ class Attempt:
     error: str | None = None
     detail: str | None = None
     answer: str | None = None
-    lane: LaneName = "main"
+    lane: LaneName | Literal["recall"] = "main"
     id: UUID = field(default_factory=new_id)
 
 

@@ -8,6 +8,10 @@ class BadFile(Problem):
 
     `code` says why and `line`, where it is known, from which line on. Nothing of the content is
     repeated, because it may be contact points. Rows before that line may have been read.
+
+    Codes: `empty`, `not-a-table`, `json-array`, `too-many-columns`; of packed files `packed-twice`,
+    `zip-of-many`, `encrypted`, `damaged`, `cut-short`, `unknown-packing`, `unpacks-to-too-much`; of
+    workbooks `workbook-too-large`; of rows without end `line-too-long`, `quotes-not-closed`.
     """
 
     type = "unreadable-file"

@@ -63,8 +63,14 @@ def normal_phones(values: Sequence[str], region: str) -> list[str | None]:
         # Two lines in one value would put all that follow beside the wrong one.
         if text.count("\n") == len(values) - 1:
             found = plan.read_lines(text.translate(SEPARATORS))
+    code = plan.code if plan else ""
+    overseas = _OVERSEAS if code == _FRANCE else {}
     return [
-        _e164(plan.code, national) if plan and national else _phone_or_none(value, region)
+        _phone_or_none(value, region)
+        if not national
+        else _french(national)
+        if national[:3] in overseas
+        else code + national
         for value, national in zip(values, found, strict=True)
     ]
 

@@ -71,6 +71,7 @@ from .propagation import (
     who_was_told,
 )
 from .pulse import Pulse, read_pulse
+from .recalls import keep_recalled
 from .silence import Period, Silence, find_period, measure_silence
 from .verification import Verification, verify
 from .wire import KindWord, MediaWords, MediumWord, ReasonWord, ResultWord
@@ -134,6 +135,7 @@ __all__ = [
     "interrupt",
     "is_anyone_behind",
     "is_held",
+    "keep_recalled",
     "list_parked",
     "look_ahead",
     "measure_silence",

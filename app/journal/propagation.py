@@ -112,7 +112,8 @@ SELECT EXISTS (
     WHERE e.position = ANY(:positions)
       AND e.touches & s.media <> 0 AND (1 << e.kind) & s.kinds <> 0
       AND (e.brand = 0 OR s.brands IS NULL OR e.brand = ANY(s.brands))
-      AND (f.scanned < e.position OR {_PRESENT} IS NULL)
+      AND ({_PRESENT} IS NULL OR f.scanned < e.position
+           AND (f.acknowledged >= e.position OR f.begun_at > {_PRESENT}))
 )
 """)  # noqa: S608 - built in are names of columns
 

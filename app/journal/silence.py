@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from .proofs import proofs_between
 from .propagation import Result
+from .recalls import count_recalled
 from .words import Change
 
 _DISORDER = timedelta(minutes=5)
@@ -112,13 +113,14 @@ def _entries(begin: str, end: str, proof: str, *, also: str = "0 AS other") -> s
     )"""  # noqa: S608 - the arguments are names of columns
 
 
+_PROOFS = proofs_between(follower="t.id", generation="t.generation", after=":after", upto=":upto")
+
 # Followers that are told alike acknowledge alike, so their proofs are counted first and looked up
 # once: else two hundred of them would read each entry two hundred times. A follower with proofs of
 # two lanes or two generations is looked at by itself, for the earliest of them counts. OFFSET 0
-# keeps the entries behind their index: a plan that joins
-# them otherwise reads them all for each, and it keeps what was counted from being counted anew.
+# keeps what was counted for an entry from being counted anew at each mention, nine times over.
 _TALLY = text(f"""
-WITH terms AS MATERIALIZED (
+WITH terms AS (
     SELECT f.id, s.generation, s.generation = f.generation AS present, s.kinds, s.media, s.brands,
            greatest(f.registered_after, :after) AS since, n.kinds AS present_kinds,
            n.media AS present_media, n.brands AS present_brands
@@ -126,12 +128,14 @@ WITH terms AS MATERIALIZED (
     JOIN follower_scopes s ON s.follower = f.id
     JOIN follower_scopes n ON n.follower = f.id AND n.generation = f.generation
     WHERE f.id = ANY(:followers) AND f.registered_after < :upto
+), followed AS MATERIALIZED (
+    SELECT t.*, bool_and(NOT EXISTS (
+        SELECT FROM ({_PROOFS}) p WHERE (p.lane IS NOT NULL OR NOT t.present) AND p.after < :upto
+    )) OVER (PARTITION BY t.id) AS alone
+    FROM terms t
 ), proofs AS MATERIALIZED (
-    SELECT t.*, p.lane, greatest(p.after, t.since) AS after, least(p.upto, :upto) AS upto, p.at,
-           bool_and(t.present AND p.lane IS NULL) OVER (PARTITION BY t.id) AS alone
-    FROM terms t, LATERAL ({
-    proofs_between(follower="t.id", generation="t.generation", after=":after", upto=":upto")
-}) p WHERE p.upto > t.since AND p.after < :upto
+    SELECT t.*, p.lane, greatest(p.after, t.since) AS after, least(p.upto, :upto) AS upto, p.at
+    FROM followed t, LATERAL ({_PROOFS}) p WHERE p.upto > t.since AND p.after < :upto
 ), alike AS MATERIALIZED (
     SELECT kinds, media, brands, lane, after, upto, max(at) AS at,
            CAST(count(*) AS int) AS followers
@@ -157,7 +161,7 @@ WITH terms AS MATERIALIZED (
     FROM acknowledged GROUP BY position
 ), audiences AS MATERIALIZED (
     SELECT kinds, media, brands, since, count(*) AS followers
-    FROM terms WHERE present GROUP BY kinds, media, brands, since
+    FROM followed WHERE present GROUP BY kinds, media, brands, since
 ), entries AS (
     SELECT e.position, e.recorded_at, e.change, (
         SELECT CAST(coalesce(sum(a.followers), 0) AS int) FROM audiences a
@@ -214,11 +218,19 @@ async def measure_silence(
     }
     rows = (await session.execute(_TALLY, given | {"added": Change.ADDED})).all()
     outcomes = (await session.execute(_OUTCOMES, given)).all()
+    recalled = await count_recalled(
+        session,
+        followers,
+        after=period.after,
+        upto=period.upto,
+        begin=period.begin,
+        end=period.end,
+    )
     return Silence(
         told=int(sum(row.told for row in rows)),
         acknowledged=int(sum(row.acknowledged for row in rows)),
         outcomes={Result(row.outcome): row.entries for row in outcomes},
-        contacts_cancelled=int(sum(row.cancelled for row in outcomes)),
+        contacts_cancelled=int(sum(row.cancelled for row in outcomes)) + recalled,
         seconds={
             float(f"{row.about or 0:.3g}"): row.entries for row in rows if row.worst is not None
         },

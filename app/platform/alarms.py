@@ -165,6 +165,12 @@ async def read_incidents(
     return [Incident(row.type, row.subject, row.level, row.since) for row in rows]
 
 
+async def count_waiting(session: AsyncSession) -> int:
+    """Count the alarms that nobody has taken yet."""
+    waiting = text("SELECT count(*) FROM alarms WHERE sent_at IS NULL")
+    return int(await session.scalar(waiting) or 0)
+
+
 async def take_alarm(session: AsyncSession, *, wait: timedelta) -> Alarm | None:
     """Take the oldest alarm that is due; unless noted as sent, it is due again after a wait."""
     row = (

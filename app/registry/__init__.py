@@ -5,6 +5,7 @@ positive act of the person lifts one, only a named human voids one.
 """
 
 from . import tables as tables
+from .additions import media_added
 from .bulk import Listed, Plan, Source, lay_planned, plan
 from .digests import Digest, PartDigest, digest_states
 from .grounds import (
@@ -60,7 +61,11 @@ __all__ = [
     "lay_grounds",
     "lay_planned",
     "lift",
+<<<<<<< HEAD
     "lift_some",
+=======
+    "media_added",
+>>>>>>> main
     "merge_grounds",
     "next_grounds",
     "opt_outs_about",

@@ -45,14 +45,14 @@ async def overhear(registry: Registry) -> str:
         event.listen(database.write_engine.sync_engine, "before_cursor_execute", hear)
         async with database.transaction() as session:
             await accept(session, keys, opt_out, [_SOMEBODY])
+            said = [*heard]
             point = await find_point(session, keys, _SOMEBODY)
     changing = {
         keys.digests.digest(_SOMEBODY)[1]: "substring(sha256(int8send(:person)) FOR 16)",
         point: ":id",
         _REFERENCE: "CAST(:person AS text)",
     }
-    # The last one asked for the contact point, which is none of the opt-out's.
-    return _script(heard[:-1], changing)
+    return _script(said, changing)
 
 
 def _script(heard: Sequence[tuple[str, Sequence[Any]]], changing: Mapping[Any, str]) -> str:

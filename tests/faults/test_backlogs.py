@@ -87,7 +87,7 @@ async def test_a_great_backlog_drains_in_order_and_delays_no_live_opt_out(
     async with peer(tally.talk) as crm, working(registry.database.settings):
         await register(admin, f"http://127.0.0.1:{crm.port}/hook")
         head = await import_in_bulk(registry, BACKLOG)
-        live = []
+        live: list[int] = []
         while (await standing(admin))["acknowledged_position"] < head + len(live):
             if len(live) < 20:
                 live.append((await registry.object(phone(len(live) + 1))).position)

@@ -14,9 +14,9 @@ BRANDS = (EVERY_BRAND, 1, 2)
 
 @dataclass
 class Ground:
-    """What one opt-out laid on one person."""
+    """What one opt-out laid on one person, or (None) one row of a file."""
 
-    opt_out: int
+    opt_out: int | None
     person: int
     brand: int
     media: Media

@@ -22,16 +22,14 @@ from app.platform.ids import new_id
 from app.points import PointKeys
 from app.registry import Plan
 from tests.acts import CHANNEL, KEY, minute
-from tests.properties.model import Ground
+from tests.properties.model import Ground, Reinstatement
 from tests.properties.test_model import (
     Act,
+    Objects,
     Story,
     bounded,
-    brands,
     hold,
-    media_sets,
     minutes,
-    objections,
     persons,
     reinstatements,
     rest,
@@ -77,13 +75,29 @@ class VoidsFile:
 
 FileAct = Act | Imports | Resends | VoidsFile
 
-lines = st.builds(Line, persons, brands, media_sets, minutes | st.none())
+# Few kinds of row, so that they meet.
+wide = Media.VOICE | Media.SMS | Media.EMAIL
+lines = st.builds(
+    Line,
+    persons,
+    st.sampled_from([EVERY_BRAND, EVERY_BRAND, 1]),
+    st.sampled_from([wide, Media.VOICE]),
+    minutes | st.none(),
+)
+objects = st.builds(
+    Objects,
+    st.sampled_from([(0,), (1,)]),
+    st.just(EVERY_BRAND),
+    st.sampled_from([wide, Media.VOICE]),
+    minutes,
+)
+lifts = st.builds(Reinstatement, persons, st.just(EVERY_BRAND), st.just(wide), minutes)
 files = st.builds(Imports, st.lists(lines, min_size=1, max_size=4).map(tuple), st.integers(1, 3))
 acts = st.sampled_from(
     [files] * 4
     + [st.builds(Resends, some)] * 2
     + [st.builds(VoidsFile, some)] * 2
-    + [objections, reinstatements, rest]
+    + [objects, lifts, lifts, reinstatements, rest]
 ).flatmap(lambda one: one)
 
 
@@ -108,7 +122,8 @@ class FileStory(Story):
                 await self._send_file(again, content)
             case VoidsFile(which) if self.sent:
                 _, _, number = self.sent[which % len(self.sent)]
-                await self._void_file(number)
+                await self.begin_void(number)
+                await self.void_grounds(number)
                 self.voided.add(number)
                 for ground in self.laid.get(number, []):
                     ground.voided = True
@@ -118,18 +133,21 @@ class FileStory(Story):
                 await self.play(act)
 
     async def _send_file(self, act: Imports, content: bytes) -> None:
-        number = await self._import(act, content)
+        number = await self.lay(act, content)
         self.sent.append((act, content, number))
         if self.holders.get(content, number) not in {*self.voided, number}:
             return  # What is sent twice is one record.
         self.holders[content] = number
         self.laid[number] = [
-            Ground(-1, row.person, row.brand, row.media, NOW if row.minute is None else row.minute)
+            Ground(
+                None, row.person, row.brand, row.media, NOW if row.minute is None else row.minute
+            )
             for row in act.lines
         ]
         self.model.grounds += self.laid[number]
 
-    async def _import(self, act: Imports, content: bytes) -> UUID:
+    async def lay(self, act: Imports, content: bytes) -> UUID:
+        """Import a file: the import's id."""
         at, number = now(), new_id()
         one = Import(
             *(number, at, at, False, KEY, CHANNEL, EVERY_BRAND, None, None, "FR", None, False),
@@ -158,16 +176,19 @@ class FileStory(Story):
                 await lay_chunk(session, keys, one, ready, _save)
         return number
 
-    async def _void_file(self, number: UUID) -> None:
-        database = self.registry.database
-        async with database.transaction() as session:
+    async def begin_void(self, number: UUID) -> None:
+        """Mark an import as voided."""
+        async with self.registry.database.transaction() as session:
             one = await find_import(
                 session, self.registry.keys.vault, number, channel=None, lock=True
             )
             await begin_void(session, one, by="tests", reason="mistake", key=KEY, at=now())
+
+    async def void_grounds(self, number: UUID) -> None:
+        """Void the grounds of an import."""
         after: int | None = 0
         while after is not None:
-            async with database.transaction() as session:
+            async with self.registry.database.transaction() as session:
                 after = await void_chunk(session, number, after, _note)
 
 
@@ -201,3 +222,15 @@ async def test_files_and_their_voids_leave_what_the_same_opt_outs_one_by_one_wou
         await story.play_file(act)
         assert await story.answers() == story.expected()
     await hold(story, scope, seed)
+
+
+async def test_a_file_that_is_sent_again_while_it_is_being_voided_stands(
+    database: Database, look_ups: LookUps
+) -> None:
+    story = FileStory(database, look_ups)
+    file, content = Imports((Line(0, EVERY_BRAND, wide, None),), 1), b"the file"
+    mistaken = await story.lay(file, content)
+    await story.begin_void(mistaken)
+    await story.lay(file, content)
+    await story.void_grounds(mistaken)
+    assert not (await story.answers())[0]

@@ -134,7 +134,8 @@ class Story:
                 _, opt_out, _ = self.told[which % len(self.told)]
                 await self.registry.void(opt_out)
                 for ground in self.model.grounds:
-                    ground.voided |= self.told[ground.opt_out][1] == opt_out
+                    if ground.opt_out is not None:
+                        ground.voided |= self.told[ground.opt_out][1] == opt_out
             case Erases(person):
                 self.erasures.append(await self.registry.erase(self.people[person]))
             case Forgets(which) if self.erasures:
