@@ -61,11 +61,8 @@ __all__ = [
     "lay_grounds",
     "lay_planned",
     "lift",
-<<<<<<< HEAD
     "lift_some",
-=======
     "media_added",
->>>>>>> main
     "merge_grounds",
     "next_grounds",
     "opt_outs_about",
