@@ -26,7 +26,7 @@ from app.intake import (
     void,
 )
 from app.journal import ALL_MEDIA, EVERY_BRAND, EVERY_MEDIUM, Kind, Media, Reason
-from app.parties import Channel, TheDirectory, list_channels, note
+from app.parties import Channel, TheDirectory, list_channels
 from app.platform.alarms import raise_alarm
 from app.platform.clock import now
 from app.platform.db import Session, database_of
@@ -206,7 +206,6 @@ async def take_back(
         opt_out, user=visit.user.id, supervisor=visit.user.role >= Role.SUPERVISOR, at=at
     )
     reason = fields.get("reason", "").replace("\x00", "").strip()[:500] or "mistyped"
-    await note(session, visit.user.actor, "opt-out.voided", f"opt-out:{id}", at)
     await void(session, id, by=visit.user.actor, reason=reason, at=at)
     return go(request, f"/desk/opt-outs/{id}")
 

@@ -13,7 +13,6 @@ from app.parties import (
     TheVault,
     UnknownBrand,
     UnknownChannel,
-    note,
     requires,
 )
 from app.platform.clock import now
@@ -137,14 +136,5 @@ async def void_unverified_opt_outs(
     for opt_out in voided:
         done = await void(session, opt_out, by=caller.actor, reason=body.reason, at=at)
         position = done.position or position
-    if voided:
-        await note(
-            session,
-            caller.actor,
-            "opt-outs.unverified-voided",
-            f"channel:{body.channel}",
-            at,
-            voided=len(voided),
-        )
     answer = UnverifiedOut(found=len(found), voided=len(voided), position=position)
     return await once.remember(answer, status=200)
