@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.files import BadFile, Fault, Limits, read_batches, read_layout
+from app.files import BadFile, Fault, Limits, read_batches, read_layout, read_start
 from app.files.limits import CELL_CHARACTERS
 from app.files.unpacking import PIECE_BYTES
 from tests.tables import read, refusal
@@ -291,3 +291,12 @@ def test_reading_costs_little_more_than_the_csv_module_itself() -> None:
 
 def test_the_limit_of_a_cell_is_that_of_the_csv_module() -> None:
     assert csv.field_size_limit() == CELL_CHARACTERS == 131_072
+
+
+def test_the_start_of_a_file_has_whole_rows_and_no_faults() -> None:
+    small = b'phone;name\n1;a\n\n2;"b\n3;c\n'
+    assert read_start(io.BytesIO(small))[1] == [["1", "a"], ["3", "c"]]
+    wide = b"phone;name\n" + b"1;%b\n" % (b"x" * 100_000) * 10
+    assert read_start(io.BytesIO(wide))[1] == [["1", "x" * 100_000]] * 2
+    long = b"phone;name\n" + b"1;y\n" * 100_000
+    assert read_start(io.BytesIO(long))[1] == [["1", "y"]] * 200

@@ -285,7 +285,6 @@ async def test_the_file_is_deleted_and_its_digest_kept(
     [
         ("nom\nAnne\nJeanne\n", {}, "no-contact-points"),
         (PEOPLE, {"mapping": '{"mail": "email"}'}, "bad-mapping"),
-        ("[1, 2]", {}, "json-array"),
         ("\n\n", {}, "empty"),
     ],
 )

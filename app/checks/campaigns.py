@@ -16,8 +16,7 @@ from app.files import (
     guess_columns,
     map_columns,
     read_batches,
-    read_layout,
-    read_sample,
+    read_start,
 )
 from app.journal import Kind, Media
 from app.platform.wire import wire_time
@@ -72,8 +71,7 @@ def read_campaign(source: BinaryIO, *, medium: Media, column: str | None) -> Cam
         BadFile: it cannot be read as a table.
         JobFailed: the column is not there, or not clear.
     """
-    layout = read_layout(source)
-    samples = read_sample(source, layout)
+    layout, samples = read_start(source)
     found = {
         field: places
         for field, places in guess_columns(layout.header, samples).items()

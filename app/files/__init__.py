@@ -32,7 +32,7 @@ from .jobs import (
 )
 from .layout import Layout
 from .limits import Limits
-from .reading import read_batches, read_layout, read_rows, read_sample
+from .reading import read_batches, read_layout, read_rows, read_start
 from .results import Result, guard
 from .rows import Batch, Fault, Row
 from .running import Handler, JobRunner, Work
@@ -102,7 +102,7 @@ __all__ = [
     "read_file",
     "read_layout",
     "read_rows",
-    "read_sample",
+    "read_start",
     "receive_upload",
     "release_file",
     "require_room",

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from typing import BinaryIO
 
 from .bad_file import BadFile
@@ -42,17 +41,24 @@ def read_layout(source: BinaryIO, *, limits: Limits = _LIMITS) -> Layout:
     Raises:
         BadFile: it is empty, or nothing that can be read as a table.
     """
+    return read_start(source, limits=limits)[0]
+
+
+def read_start(source: BinaryIO, *, limits: Limits = _LIMITS) -> tuple[Layout, list[list[str]]]:
+    """Find out what a file looks like, and read the cells of some rows: to guess columns from.
+
+    Raises:
+        BadFile: it is empty, or nothing that can be read as a table.
+    """
     with _opened(source, limits) as (packed, is_sheet, pieces):
         sample = _sample(pieces)
-    if is_sheet:
-        encoding, mark = "utf-8", b""
-    else:
+    if not is_sheet:
         _require_text(sample, packed)
-        encoding, mark = find_encoding(sample)
-    text = "".join(islice(decoded([sample[len(mark) :]], encoding), 1))
+    encoding, mark = ("utf-8", b"") if is_sheet else find_encoding(sample)
+    text = next(decoded([sample[len(mark) :]], encoding))
     table = find_table(text, limits, delimiter="," if is_sheet else None)
     export = recognise(table.header)
-    return Layout(
+    layout = Layout(
         packed,
         "xlsx" if is_sheet else table.format,
         encoding,
@@ -64,6 +70,15 @@ def read_layout(source: BinaryIO, *, limits: Limits = _LIMITS) -> Layout:
         table.head,
         export.source if export else None,
     )
+    is_whole = len(sample) < _SAMPLE_BYTES
+    rows = [
+        row.cells
+        for batch in _batches([text], layout, limits)
+        for row in batch.rows()
+        if row.fault is None
+    ]
+    # The last row of a part of a file is cut in the middle.
+    return layout, rows[: _SAMPLE_ROWS if is_whole else min(_SAMPLE_ROWS, len(rows) - 1)]
 
 
 def read_batches(source: BinaryIO, layout: Layout, *, limits: Limits = _LIMITS) -> Iterator[Batch]:
@@ -76,15 +91,18 @@ def read_batches(source: BinaryIO, layout: Layout, *, limits: Limits = _LIMITS) 
     """
     with _opened(source, limits) as (_, is_sheet, pieces):
         mark = b"" if is_sheet else layout.bom
-        text = _after(layout.head, decoded(_without(mark, pieces), layout.encoding))
-        line = 1 + len(split_lines(layout.head))
-        blocks = whole_lines(text, limits, line=line)
-        if layout.format == "ndjson":
-            yield from one_row_a_line(blocks, _ObjectReader(layout, limits).read, line=line)
-        elif layout.format == "lines":
-            yield from one_row_a_line(blocks, _read_line, line=line)
-        else:
-            yield from DelimitedReader(layout, limits).read(blocks)
+        yield from _batches(decoded(_without(mark, pieces), layout.encoding), layout, limits)
+
+
+def _batches(pieces: Iterable[str], layout: Layout, limits: Limits) -> Iterator[Batch]:
+    line = 1 + len(split_lines(layout.head))
+    blocks = whole_lines(_after(layout.head, pieces), limits, line=line)
+    if layout.format == "ndjson":
+        yield from one_row_a_line(blocks, _ObjectReader(layout, limits).read, line=line)
+    elif layout.format == "lines":
+        yield from one_row_a_line(blocks, _read_line, line=line)
+    else:
+        yield from DelimitedReader(layout, limits).read(blocks)
 
 
 def read_rows(source: BinaryIO, layout: Layout, *, limits: Limits = _LIMITS) -> Iterator[Row]:
@@ -95,18 +113,6 @@ def read_rows(source: BinaryIO, layout: Layout, *, limits: Limits = _LIMITS) -> 
     """
     for batch in read_batches(source, layout, limits=limits):
         yield from batch.rows()
-
-
-def read_sample(
-    source: BinaryIO, layout: Layout, *, count: int = _SAMPLE_ROWS, limits: Limits = _LIMITS
-) -> list[list[str]]:
-    """Read the cells of the first rows, without faults and empty lines: to guess columns from.
-
-    Raises:
-        BadFile: already the beginning cannot be read.
-    """
-    rows = (row.cells for row in read_rows(source, layout, limits=limits) if row.fault is None)
-    return list(islice(rows, count))
 
 
 @contextmanager

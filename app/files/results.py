@@ -32,8 +32,9 @@ class Result:
         part = re.escape(layout.delimiter)
         quote = re.escape(layout.quote or "\0")
         # In a cell without quotes the delimiter begins nothing, and a CR is the end of the line.
-        bare = rf"(?:(?<=[=@\t])(?<!{part})|(?<=[+\-])(?!{_NUMBER}(?:[{part}\r\n]|\Z)))"
-        quoted = rf"(?:(?<=[=@\t\r])|(?<=[+\-])(?!{_NUMBER}{quote}))"
+        end = rf"(?:[{part}\r\n]|\Z)"
+        bare = rf"(?:(?<=[=@\t])(?<!{part})|(?<=[+\-])(?!{_NUMBER}{end}))"
+        quoted = rf"(?:(?<=[=@\t\r])|(?<=[+\-])(?!{_NUMBER}{quote}{end}))"
         self._bare = re.compile(rf"[=@\t+\-]{bare}")
         self._quoted = re.compile(rf"[=@\t\r+\-]{quoted}")
         # It begins with the signs, for which alone text is looked through quickly.

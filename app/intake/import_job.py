@@ -30,8 +30,7 @@ from app.files import (
     map_columns,
     open_file,
     read_batches,
-    read_layout,
-    read_sample,
+    read_start,
     release_file,
 )
 from app.parties import list_brands
@@ -250,8 +249,7 @@ def _look(source: BinaryIO, one: Import) -> _Look:
     Raises:
         JobFailed: the mapping does not fit, or no column holds contact points.
     """
-    layout = read_layout(source)
-    samples = read_sample(source, layout)
+    layout, samples = read_start(source)
     if one.mapping is None:
         columns = guess_columns(layout.header, samples)
         if not _holds_contacts(columns):

@@ -138,6 +138,7 @@ def test_a_cell_alone_is_guarded_in_the_same_way(cell: str) -> None:
 
 
 @given(tables, st.sampled_from(",;\t|"), st.sampled_from(QUOTING))
+@example([["x", '-1"']], ",", csv.QUOTE_MINIMAL)
 @settings(max_examples=200, deadline=None)
 def test_each_cell_that_begins_like_a_formula_is_guarded_and_no_other(
     table: list[list[str]], delimiter: str, quoting: Literal[0, 1]
