@@ -46,7 +46,8 @@ async def full(database: Database) -> Database:
         await session.execute(
             text("""
                 INSERT INTO audit (id, at, actor, action, subject, detail)
-                SELECT gen_random_uuid(), CAST(:day AS timestamptz) + n * interval '1 minute', 'actor ' || n % 10,
+                SELECT gen_random_uuid(), CAST(:day AS timestamptz) + n * interval '1 minute',
+                       'actor ' || n % 10,
                        CASE WHEN n % 10000 = 0 THEN 'rare' ELSE 'common' END,
                        'subject ' || n % 5000, '{}'
                 FROM generate_series(1, CAST(:many AS int)) AS n
