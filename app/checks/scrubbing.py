@@ -9,8 +9,7 @@ a newer one.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -23,6 +22,7 @@ from app.files import (
     Job,
     JobFailed,
     Progress,
+    Result,
     Storage,
     Work,
     find_job,
@@ -31,7 +31,7 @@ from app.files import (
     release_file,
 )
 from app.identifiers import PHONE_TABLES
-from app.journal import read_head
+from app.journal import Kind, read_head
 from app.parties import QuotaExceeded, UnusualUse, charge
 from app.platform.clock import now
 from app.platform.db import Database
@@ -53,11 +53,12 @@ from .campaigns import (
 from .digesting import Digester
 from .duplicates import mark_duplicates
 from .lookups import LookUps
+from .ordered import in_order
 from .scrubs import KIND, Scrub
 from .sieve import Sieve, make_sieve
 
 _AHEAD = 3
-"""Blocks that are being digested while one is looked up."""
+"""Blocks that are worked on while one is put in its place."""
 _LOOKED_UP = 10_000
 _SPAN = 50_000
 """Entries of the journal whose people are decided anew in one statement."""
@@ -202,40 +203,35 @@ class _Scrubbing:
 
     async def _decide(self, source: BinaryIO, campaign: Campaign, sieve: Sieve | None) -> None:
         """Answer every row as of now, whenever that is."""
-        waiting: deque[tuple[list[int], asyncio.Task[tuple[bytes, ...]]]] = deque()
-        try:
-            async for _, group in _groups(source, campaign, skip=self._at.blocks):
-                cells = await asyncio.to_thread(campaign.cells, group)
-                digesting = self._tools.digester.digest(
-                    campaign.kind, cells, region=self._scrub.region
-                )
-                waiting.append((blank_rows(group), asyncio.create_task(digesting)))
-                if len(waiting) > _AHEAD:
-                    await self._answer(*waiting.popleft(), sieve)
-            while waiting:
-                await self._answer(*waiting.popleft(), sieve)
-        finally:
-            for _, task in waiting:
-                task.cancel()
+        async for block in in_order(self._answering(source, campaign, sieve), ahead=_AHEAD):
+            rows = len(block.codes) - block.codes.count(BLANK)
+            place = replace(self._at, blocks=self._at.blocks + 1, rows=self._at.rows + rows)
+            await self._put(self._at.blocks, block, place)
+
+    async def _answering(
+        self, source: BinaryIO, campaign: Campaign, sieve: Sieve | None
+    ) -> AsyncIterator[Coroutine[Any, Any, Block]]:
+        async for _, group in _groups(source, campaign, skip=self._at.blocks):
+            cells = await asyncio.to_thread(campaign.cells, group)
+            yield self._answer(campaign.kind, cells, blank_rows(group), sieve)
 
     async def _answer(
-        self, blank: list[int], digesting: "asyncio.Task[tuple[bytes, ...]]", sieve: Sieve | None
-    ) -> None:
-        block = await asyncio.to_thread(Block.begin, await digesting, blank)
-        rows = len(block.codes) - len(blank)
+        self, kind: Kind, cells: list[str], blank: list[int], sieve: Sieve | None
+    ) -> Block:
+        rows = len(cells) - len(blank)
         await charge(self._tools.database, self._job.key, "rows", rows, at=now())
+        digests = await self._tools.digester.digest(kind, cells, region=self._scrub.region)
+        block = Block.begin(digests, blank)
         asked = await asyncio.to_thread(_to_look_up, block, sieve)
         for first in range(0, len(asked), _LOOKED_UP):
+            some = asked[first : first + _LOOKED_UP]
             found = await self._tools.look_ups.many(
-                {digest for _, digest in asked[first : first + _LOOKED_UP]},
-                medium=self._scrub.medium,
-                brand=self._scrub.brand,
+                {digest for _, digest in some}, medium=self._scrub.medium, brand=self._scrub.brand
             )
-            for row, digest in asked[first : first + _LOOKED_UP]:
+            for row, digest in some:
                 if digest in found.since:
                     block.decide(row, found.since[digest])
-        place = replace(self._at, blocks=self._at.blocks + 1, rows=self._at.rows + rows)
-        await self._put(self._at.blocks, block, place)
+        return block
 
     async def _put(self, number: int, block: Block, place: Place) -> None:
         """Put a block of answers in its place, and say where to go on."""
@@ -297,7 +293,9 @@ class _Scrubbing:
         """Write the result; the same answers give the same bytes, whoever goes on."""
         result = result_of(campaign)
         file = self._job.result if self._at.size else None
-        writer = FileWriter(self._tools.storage, file or await self._tools.storage.create())
+        writer = FileWriter(
+            self._tools.storage, file or await self._tools.storage.create(), hashed=False
+        )
         if file is None:
             async with self._tools.database.transaction() as session:
                 await keep_file(session, writer.file, until=self._scrub.expires_at)
@@ -305,19 +303,31 @@ class _Scrubbing:
             await writer.write(write_head(campaign, result))
         else:
             await writer.go_on(self._at.size)
-        async for number, group in _groups(source, campaign, skip=self._at.written):
-            block = await self._answers.read(number)
-            before = None if self._before is None else await self._before[0].read(number)
-            rows = wanted_rows(block, before=before, only_allowed=self._scrub.keep == "allowed")
-            text = await asyncio.to_thread(write_rows, campaign, result, group, block, rows)
+        written = self._at.written
+        async for text in in_order(self._writing(source, campaign, result), ahead=_AHEAD):
             await writer.write(text)
-            if number % _EVERY == _EVERY - 1:
+            written += 1
+            if written % _EVERY == 0:
                 await writer.flush()
-                place = replace(self._at, written=number + 1, size=writer.size)
+                place = replace(self._at, written=written, size=writer.size)
                 async with self._tools.database.transaction() as session:
                     await self._work.save(session, Progress(resume=asdict(place)))
                 self._place = place
         await writer.finish()
+
+    async def _writing(
+        self, source: BinaryIO, campaign: Campaign, result: Result
+    ) -> AsyncIterator[Coroutine[Any, Any, bytes]]:
+        async for number, group in _groups(source, campaign, skip=self._at.written):
+            yield self._text(campaign, result, number, group)
+
+    async def _text(
+        self, campaign: Campaign, result: Result, number: int, group: list[Batch]
+    ) -> bytes:
+        block = await self._answers.read(number)
+        before = None if self._before is None else await self._before[0].read(number)
+        rows = wanted_rows(block, before=before, only_allowed=self._scrub.keep == "allowed")
+        return await asyncio.to_thread(write_rows, campaign, result, group, block, rows)
 
 
 def _place_of(job: Job) -> Place | None:

@@ -42,7 +42,7 @@ class FileGone(Exception):  # noqa: N818 - a state of the file
 class StoredFile:
     """A file that was written to its end; ``size`` and ``sha256`` are of its plain content.
 
-    A file whose writing was gone on with by another process has no ``sha256``.
+    Not every file has a ``sha256``: an upload does.
     """
 
     id: UUID
@@ -217,13 +217,13 @@ async def release_file(session: AsyncSession, file: UUID, *, at: datetime) -> No
 class FileWriter:
     """Writes a file piece by piece; holds no more than two chunks."""
 
-    def __init__(self, storage: Storage, file: UUID) -> None:
-        """Begin at the start of a file that was created."""
+    def __init__(self, storage: Storage, file: UUID, *, hashed: bool = True) -> None:
+        """Begin at the start of a file that was created; ``hashed``: its SHA-256 is wanted."""
         self.file = file
         self.size = 0
         self._storage = storage
         self._held = bytearray()
-        self._sha256: hashlib._Hash | None = hashlib.sha256()
+        self._sha256 = hashlib.sha256() if hashed else None
 
     async def go_on(self, size: int) -> None:
         """Go on after so many bytes that were written before; what came after them is replaced.
