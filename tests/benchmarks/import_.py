@@ -30,6 +30,8 @@ _PAIRS = 5
 _SECONDS = 10
 _POLL = 0.2
 _FEW, _MANY = 1_000, 2_000_000
+_FILE = 1_000_000
+"""Rows of the file beside which people object one by one."""
 _TABLES = ("contact_points", "grounds", "suppressions", "journal_entries")
 
 
@@ -105,7 +107,7 @@ def run_interference(registries: Registries, size: int) -> Row:
             return _propagation(target, peers, people)
 
         def beside_an_import() -> float:
-            with _importing(ours, key, [next(people) for _ in range(size)]):
+            with _importing(ours, key, [next(people) for _ in range(min(size, _FILE))]):
                 return live()
 
         live()
