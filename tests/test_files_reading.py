@@ -218,7 +218,8 @@ def test_what_is_no_text_is_refused_by_name(data: bytes) -> None:
 
 
 def test_a_json_array_is_refused_by_name() -> None:
-    assert refusal(b'[{"phone": "0639980001"}]') == ("json-array", None)
+    for array in (b'[{"phone": "0639980001"}]', b"[1, 2]", b'[ "a"]', b"[]"):
+        assert refusal(array) == ("json-array", None)
     assert read(b"[phone],name\n1,a\n")[0].header == ("[phone]", "name")
 
 

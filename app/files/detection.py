@@ -20,7 +20,7 @@ _ROWS = 200
 _DELIMITERS = ",;\t|"
 _EXCEL = re.compile(r"(?:[\r\n]*)\"?sep=(.)\"?(?:\r\n|\r|\n)", re.IGNORECASE)
 """A first line by which a file tells a spreadsheet its delimiter."""
-_ARRAY = re.compile(r"\[\s*[{\[\]]")
+_ARRAY = re.compile(r"\[\s*[{\[\]\"0-9-]")
 _BLANK = re.compile(r"[\r\n]*")
 _SCIENTIFIC = re.compile(r"\"?[0-9],[0-9]+E\+?[0-9]+\"?", re.IGNORECASE)
 
