@@ -15,6 +15,7 @@ import uvloop
 
 from app.delivery import (
     Dispatcher,
+    Operations,
     Recaller,
     forget_attempts,
     pass_over_strangers,
@@ -66,6 +67,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         SchemaUnfit: the schema cannot serve this code.
         KeysUnfit: the keys are not those that the data was written with.
     """
+    operations = Operations.of(settings)
     async with open_registry(settings) as (database, keys), asyncio.TaskGroup() as tasks:
         dispatcher = Dispatcher(database, keys, Directory(database))
         tasks.create_task(dispatcher.run(stopping))
@@ -73,7 +75,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         tasks.create_task(_complete_erasures(database, stopping))
         tasks.create_task(_forget(database, stopping))
         tasks.create_task(_move_places(database, stopping))
-        tasks.create_task(watch_for_operators(database, stopping))
+        tasks.create_task(watch_for_operators(database, operations, stopping))
 
 
 async def _complete_erasures(database: Database, stopping: asyncio.Event) -> None:

@@ -141,10 +141,8 @@ async def test_a_worker_refuses_an_operations_address_that_is_forbidden(
     database: Database, url: str
 ) -> None:
     settings = told_at(database.settings, url)
-    with pytest.raises(ExceptionGroup) as refused:
+    with pytest.raises(ValueError, match=r"^OPTOUT_OPERATIONS_URL: "):
         await asyncio.wait_for(work(settings, asyncio.Event()), 10)
-    (error,) = refused.value.exceptions
-    assert str(error).startswith("OPTOUT_OPERATIONS_URL: ")
 
 
 @pytest.mark.parametrize(

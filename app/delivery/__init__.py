@@ -15,7 +15,7 @@ from .endpoints import SEALED
 from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes
 from .measures import Standings
-from .operations import watch_for_operators
+from .operations import Operations, watch_for_operators
 from .parked_api import parked_entries
 from .places import pass_over_strangers
 from .recall import Recaller
@@ -41,6 +41,7 @@ __all__ = [
     "SEALED",
     "Dispatcher",
     "HeadWatch",
+    "Operations",
     "Recaller",
     "Snapshots",
     "Standings",

@@ -61,13 +61,10 @@ class Operations:
         return cls(destination, settings.operations_secret.get_secret_value())
 
 
-async def watch_for_operators(database: Database, stopping: asyncio.Event) -> None:
-    """Look where databases stand and send what the operators must hear of, until told to stop.
-
-    Raises:
-        ValueError: the operations address may not be sent to.
-    """
-    operations = Operations.of(database.settings)
+async def watch_for_operators(
+    database: Database, operations: Operations | None, stopping: asyncio.Event
+) -> None:
+    """Look where databases stand and send what the operators must hear of, until told to stop."""
     while not stopping.is_set():
         try:
             await watch(database, now())
