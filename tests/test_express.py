@@ -24,6 +24,7 @@ from tests.receivers import (
     receiver,
     register,
     saying,
+    spans,
     standing,
     until,
     without_gap,
@@ -346,4 +347,8 @@ async def test_each_lane_has_one_request_under_way_whoever_works(
         # What a rotation interrupts is told again.
         assert list(dict.fromkeys(early)) == sorted(set(early))
         assert len(crm.early) > 1
-        assert without_gap(crm.told)
+        reached = 0
+        for previous, to in spans(crm.told):
+            # Of a backlog two batches may be told again, but none is left out.
+            assert previous <= reached
+            reached = max(reached, to)
