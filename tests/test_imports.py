@@ -349,3 +349,36 @@ async def test_a_form_is_taken_as_well_as_the_bare_file(desk: httpx.AsyncClient)
     )
     one = await ended(desk, answer.json()["id"])
     assert (counts(one), one["filename"], one["media"]) == ((2, 0, 0), "stop.csv", ["voice"])
+
+
+async def test_an_idempotency_key_makes_one_import_of_two_requests(
+    desk: httpx.AsyncClient, database: Database
+) -> None:
+    headers = {"Idempotency-Key": "nightly"}
+
+    async def post(file: str) -> httpx.Response:
+        said = {"channel": "dakar"}
+        return await desk.post("/v1/imports", content=file, params=said, headers=headers)
+
+    first, again, other = [await post(file) for file in (PEOPLE, PEOPLE, f"{PEOPLE}\n")]
+    assert first.headers["location"] == f"/v1/imports/{first.json()['id']}"
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (other.status_code, other.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    await ended(desk, first.json()["id"])
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT count(*) FROM jobs")) == 1
+
+
+async def test_a_key_with_too_many_jobs_is_told_to_wait(
+    admin: httpx.AsyncClient, caller: Caller, database: Database
+) -> None:
+    await register(admin)
+    dakar = await caller("opt-outs:write", channel="dakar")
+    answers = [
+        await dakar.post("/v1/imports", content=PEOPLE)
+        for _ in range(database.settings.key_jobs + 1)
+    ]
+    assert [answer.status_code for answer in answers[-2:]] == [202, 429]
+    assert answers[-1].json()["type"] == "/problems/too-many-jobs"
+    assert answers[-1].headers["retry-after"]

@@ -35,6 +35,7 @@ from app.parties import (
 )
 from app.platform.clock import now
 from app.platform.db import Database, ReadSession, Session, database_of
+from app.platform.idempotency import Once
 from app.platform.ids import new_id
 from app.platform.openapi import responses, takes_file
 from app.platform.pages import Page, PageQuery, cut
@@ -78,6 +79,8 @@ async def begin_import(
     storage: TheStorage,
     directory: TheDirectory,
     region: DefaultRegion,
+    session: Session,
+    once: Once,
 ) -> ImportOut:
     """Record the opt-outs of a file: CSV, NDJSON, lines or a workbook, packed or not.
 
@@ -87,8 +90,8 @@ async def begin_import(
     """
     database = database_of(request)
     most = None if caller.is_admin else database.settings.key_jobs
-    async with database.transaction() as session:
-        await require_room(session, caller.key, most=most)
+    async with database.reading() as reading:
+        await require_room(reading, caller.key, most=most)
     upload = await receive_upload(
         storage,
         request.stream(),
@@ -97,15 +100,18 @@ async def begin_import(
     )
     try:
         one = await _import(upload, caller, directory, region)
+        said = {**upload.fields, "sha256": one.sha256.hex()}
+        await once.replay(by=caller.key, stand_in=said)
         new = NewJob(one.id, IMPORT, caller.key, {}, upload.file.id, one.recorded_at)
-        async with database.transaction() as session:
-            await keep_import(session, storage.vault, one)
-            await keep_file(session, upload.file.id, until=None)
-            job = await add_job(session, new, most=most)
+        await keep_import(session, storage.vault, one)
+        job = await add_job(session, new, most=most)
+        # Last: it locks the file, which a refusal after it would wait for, to let it go.
+        await keep_file(session, upload.file.id, until=None)
+        answer = await ImportOut.of(one, job, None, directory)
+        return await once.remember(answer, status=202, location=f"{_IMPORTS}/{one.id}")
     except BaseException:
         await discard(storage, upload.file.id)
         raise
-    return await ImportOut.of(one, job, None, directory)
 
 
 async def _import(upload: Upload, caller: Caller, directory: Directory, region: str) -> Import:
@@ -244,6 +250,7 @@ async def void_import(
     session: Session,
     keys: ThePointKeys,
     directory: TheDirectory,
+    once: Once,
 ) -> ImportOut:
     """Void an import that was a mistake, the whole file.
 
@@ -251,6 +258,7 @@ async def void_import(
     what changed. People who objected otherwise stay suppressed. An import under way goes no
     further. Voiding it again changes nothing.
     """
+    await once.replay(by=caller.key)
     at = now()
     one = await find_import(session, keys.vault, id, channel=caller.channel, lock=True)
     if one.voided_at is None:
@@ -258,4 +266,4 @@ async def void_import(
     await begin_void(session, one, by=caller.actor, reason=body.reason, key=caller.key, at=at)
     session.expire_all()
     voided = await find_import(session, keys.vault, id, channel=caller.channel)
-    return await _show(session, voided, directory)
+    return await once.remember(await _show(session, voided, directory), status=202)
