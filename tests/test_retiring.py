@@ -18,6 +18,7 @@ from app.parties import inbound_secret
 from app.platform.clock import now
 from app.platform.db import Base, Database
 from app.platform.keyring import KeyRing
+from app.platform.resealing import StillNeeded, retire
 from app.platform.vault import KeysUnfit, Vault, register_keys
 from tests.acts import Registry, phone
 from tests.conftest import DIGEST_KEYS, SEALING_KEYS
@@ -145,6 +146,26 @@ async def test_a_key_that_is_needed_is_not_retired(
     async with full.reading() as session:
         retired = await session.scalars(text("SELECT retired_at FROM key_check"))
         assert set(retired) == {None}
+
+
+async def test_each_column_by_itself_keeps_a_key(full: Database) -> None:
+    vault = Vault.parse(f"{NEW},{OLD}")
+    told = []
+    for column in EVERYTHING:
+        if column.name != "imports.filename":
+            with pytest.raises(StillNeeded) as refused:
+                async with full.transaction() as session:
+                    await retire(session, vault, 1, [column], at=now())
+            told.append(str(refused.value).partition(" are sealed under key 1")[0])
+    assert told == [
+        "30 values of contact_points.sealed",
+        "1 values of endpoints.signing_secret",
+        "1 values of endpoints.retiring_secret",
+        "1 values of endpoints.identifier_key",
+        "1 values of channels.inbound_secret",
+        "1 values of files.name",
+        "1 values of file_chunks.sealed",
+    ]
 
 
 async def fits(database: Database, *keys: str) -> None:

@@ -42,7 +42,10 @@ HOSTILE = [
     Identifier(Kind.CUSTOMER, 'crm:"7", a\r\nb\tc'),
     Identifier(Kind.CUSTOMER, "crm:=1+1;é🥬\u2028\x7f\\u0041"),
     Identifier(Kind.CUSTOMER, "crm: spaced , 'quoted'\r"),
+    Identifier(Kind.CUSTOMER, "crm:one\ntwo"),
+    Identifier(Kind.CUSTOMER, "crm:one\rtwo"),
     Identifier(Kind.EMAIL, '"a,b"@example.com'),
+    Identifier(Kind.EMAIL, '"a b"@example.com'),
     Identifier(Kind.SIREN, "732829320"),
 ]
 
