@@ -109,7 +109,6 @@ def _entries(begin: str, end: str, proof: str, *, also: str = "0 AS other") -> s
         WHERE e.position > {begin} AND e.position <= {end}
           AND e.recorded_at >= :begin AND e.recorded_at < :end
           AND ({proof}.lane IS NULL OR e.lane = {proof}.lane) AND {_concerns("e", proof)}
-        OFFSET 0
     )"""  # noqa: S608 - the arguments are names of columns
 
 
@@ -176,7 +175,7 @@ WITH terms AS (
            CASE WHEN e.change = :added AND a.followers - a.former = e.followers
                 THEN greatest(0, CAST(extract(epoch FROM a.at - e.recorded_at) AS float8))
            END AS seconds
-    FROM entries e LEFT JOIN answers a USING (position) OFFSET 0
+    FROM entries e LEFT JOIN answers a USING (position)
 ), rounded AS (
     SELECT told, acknowledged, seconds, CASE
         WHEN seconds < 0.001 THEN 0
