@@ -43,6 +43,9 @@ NOT_SEALED = {
     "journal_head.hash",
     "key_check.value",
     "keys.digest",
+    "sessions.digest",
+    "tickets.digest",
+    "tries.what",
 }
 """Columns of bytes that hold digests and the like; every other one must be sealed."""
 
@@ -152,7 +155,7 @@ async def test_each_column_by_itself_keeps_a_key(full: Database) -> None:
     vault = Vault.parse(f"{NEW},{OLD}")
     told = []
     for column in EVERYTHING:
-        if column.name != "imports.filename":
+        if column.table not in ("imports", "users"):
             with pytest.raises(StillNeeded) as refused:
                 async with full.transaction() as session:
                     await retire(session, vault, 1, [column], at=now())
