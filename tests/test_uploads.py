@@ -110,6 +110,13 @@ async def test_a_bare_file_is_read_with_its_fields_in_the_address(storage: Stora
     assert await content_of(storage, received) == CONTENT
 
 
+async def test_a_file_need_not_have_a_name(storage: Storage) -> None:
+    for query in ({}, {"filename": ""}):
+        received = await upload(storage, b"06 39 98 00 01", "", **query)
+        assert received.file.name is None
+        assert await storage.find(received.file.id) == received.file
+
+
 async def test_a_file_is_read_from_wherever_a_thread_seeks(storage: Storage) -> None:
     received = await upload(storage, CONTENT, "")
     source = open_file(storage, received.file)

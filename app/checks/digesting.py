@@ -4,7 +4,7 @@ import asyncio
 import gc
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from types import MappingProxyType
@@ -18,8 +18,8 @@ from app.platform.supervision import end_with_pool
 
 from .answers import NO_DIGEST
 
-_FEW = 2_000
-"""Cells that are digested in this process: others have not begun by the time they are done."""
+_MANY = 10_000
+"""Cells at once for which it is worth to have processes."""
 _AT_ONCE = 500
 _ODD = re.compile(r"[^0-9A-Za-z@+ ()_\-/.\n]|[.][0-9]*0(?:\n|\Z)|[0-9][Ee]")
 """What may be more than a value, or less than one: looked for in many cells together."""
@@ -37,6 +37,7 @@ class Digester:
         self._keys = keys
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._begun: Future[bool] = Future()
 
     async def digest(self, kind: Kind, cells: Sequence[str], *, region: str) -> tuple[bytes, ...]:
         """Digest contact points as people write them: for each live key, 16 bytes a cell.
@@ -46,10 +47,12 @@ class Digester:
         Raises:
             Unavailable: a process was ended from outside; ask again.
         """
-        if len(cells) < _FEW or not self._workers:
-            return await asyncio.to_thread(_digest, self._keys, kind, cells, region)
-        if self._pool is None:
+        if self._pool is None and self._workers and len(cells) >= _MANY:
             self._pool = _start(self._keys, self._workers)
+            self._begun = self._pool.submit(_is_ready)
+        if self._pool is None or not self._begun.done():
+            # Nobody waits for processes to begin: a file may be done before they have.
+            return await asyncio.to_thread(_digest, self._keys, kind, cells, region)
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._pool, _digest_there, kind, cells, region)
@@ -77,6 +80,10 @@ def _begin(keys: Mapping[int, bytes]) -> None:
     gc.freeze()
     gc.disable()
     _keys = DigestKeys(KeyRing(MappingProxyType(dict(keys)), tuple(keys)))
+
+
+def _is_ready() -> bool:
+    return _keys is not None
 
 
 def _digest_there(kind: Kind, cells: Sequence[str], region: str) -> tuple[bytes, ...]:

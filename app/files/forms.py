@@ -13,7 +13,6 @@ FILE = "file"
 """The name of the part, or of the body as a whole, that is the file."""
 _MOST_FIELDS = 50
 _FIELD_BYTES = 65_536
-_NAME_CHARACTERS = 255
 
 
 class Fields(dict[str, str]):
@@ -128,7 +127,7 @@ class _Form:
             raise refusal("One file at a time.", FILE)
         self._file_seen = True
         filename = options.get(b"filename")
-        self._filename = None if filename is None else _text(filename)[-_NAME_CHARACTERS:]
+        self._filename = None if filename is None else _text(filename)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._name == FILE:

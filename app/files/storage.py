@@ -77,7 +77,7 @@ class Storage:
     async def complete(self, stored: StoredFile) -> None:
         """Write down that a file was written to its end."""
         context = _name_context(stored.id)
-        name = stored.name and self.vault.seal(stored.name.encode(), context)
+        name = self.vault.seal(stored.name.encode(), context) if stored.name else None
         async with self.database.transaction() as session:
             await session.execute(
                 text("""

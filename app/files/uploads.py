@@ -20,6 +20,7 @@ from .storage import FileWriter, Storage, StoredFile, release_file
 
 _PIECE_SECONDS = 60.0
 """How long the next piece of a body may keep us waiting."""
+_NAME_CHARACTERS = 255
 
 
 class UploadTooSlow(Problem):
@@ -65,8 +66,9 @@ async def receive_upload(
     try:
         async with asyncio.timeout(storage.database.settings.file_seconds):
             await _pour(pieces, body, writer)
-        filename = body.end() or fields.pop("filename", None)
-        return Upload(await _finish(writer, filename), fields)
+        filename = body.end() or fields.get("filename", "")
+        fields.pop("filename", None)
+        return Upload(await _finish(writer, filename[-_NAME_CHARACTERS:] or None), fields)
     except BaseException as error:
         with suppress(Unavailable):
             await discard(storage, writer.file)
