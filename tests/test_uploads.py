@@ -111,8 +111,11 @@ async def test_a_bare_file_is_read_with_its_fields_in_the_address(storage: Stora
 
 
 async def test_a_file_need_not_have_a_name(storage: Storage) -> None:
-    for query in ({}, {"filename": ""}):
-        received = await upload(storage, b"06 39 98 00 01", "", **query)
+    content = b"06 39 98 00 01"
+    for received in (
+        await upload(storage, content, ""),
+        await upload(storage, content, "", filename=""),
+    ):
         assert received.file.name is None
         assert await storage.find(received.file.id) == received.file
 

@@ -95,8 +95,8 @@ async def test_a_scrub_whose_process_is_killed_is_complete_in_the_end_and_no_pro
 
 
 async def until_gone(processes: list[int]) -> None:
-    """Wait until nothing is left of a killed process: it has others that digest."""
-    assert len(processes) > 2
+    """Wait until nothing is left of a killed process: it has others that digest, or soon will."""
+    assert processes
     for _ in range(200):
         if not (left := [one for one in processes if Path(f"/proc/{one}").exists()]):  # noqa: ASYNC240 - no file
             return
