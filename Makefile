@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check bench openapi lock
+.PHONY: help install run demo test check bench soak openapi lock
 
 help: ## List these
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -31,6 +31,9 @@ check: install ## Lint, types, layers, lock files
 
 bench: install ## Measure (NAME= for one, as NAME=check; BENCH_SIZE= suppressions, 1,000,000)
 	$(BIN)/python -m tests.benchmarks $(NAME)
+
+soak: install ## Kill everything at random under load, and see that nothing is lost (SECONDS=1200)
+	SECONDS=$(or $(SECONDS),1200) $(BIN)/python -m tests.soak
 
 openapi: install ## Write openapi/v1.json anew from the code
 	$(BIN)/optout openapi > openapi/v1.json.new
