@@ -109,6 +109,7 @@ def _entries(begin: str, end: str, proof: str, *, also: str = "0 AS other") -> s
         WHERE e.position > {begin} AND e.position <= {end}
           AND e.recorded_at >= :begin AND e.recorded_at < :end
           AND ({proof}.lane IS NULL OR e.lane = {proof}.lane) AND {_concerns("e", proof)}
+        OFFSET 0
     )"""  # noqa: S608 - the arguments are names of columns
 
 
@@ -117,7 +118,8 @@ _PROOFS = proofs_between(follower="t.id", generation="t.generation", after=":aft
 # Followers that are told alike acknowledge alike, so their proofs are counted first and looked up
 # once: else two hundred of them would read each entry two hundred times. A follower with proofs of
 # two lanes or two generations is looked at by itself, for the earliest of them counts. OFFSET 0
-# keeps what was counted for an entry from being counted anew at each mention, nine times over.
+# keeps what was counted for an entry from being counted anew at each mention, nine times over, and
+# the entries of a proof behind their index in the plan that PostgreSQL keeps after five times.
 _TALLY = text(f"""
 WITH terms AS (
     SELECT f.id, s.generation, s.generation = f.generation AS present, s.kinds, s.media, s.brands,
