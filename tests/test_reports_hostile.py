@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.delivery.reports import RangeTooWide, measure
-from app.journal import follow, read_head
+from app.journal import Period, follow, measure_silence, read_head
 from app.journal import silence as sql
 from app.parties import RegisteredDatabase, list_databases
 from app.platform.clock import now
@@ -75,6 +75,15 @@ async def test_a_report_reads_a_long_journal_by_its_indexes_alone(
     found = await measure(database, crm, DAY, now())
     # In stretches; the first entry was there before them.
     assert (found.told, found.acknowledged) == (2 * 39_999, 2 * 39_999)
+    async with database.reading() as session:
+        # After five times PostgreSQL would keep one plan for any period.
+        for _ in range(8):
+            await measure_silence(session, Period(DAY, now(), 30_000, 32_000), range(1, 41))
+        read = text("""
+            SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
+            FROM pg_stat_xact_user_tables WHERE relname = 'journal_entries'
+        """)
+        assert await session.scalar(read) <= 8 * 20_000, "half of the journal"
     # Each entry once for what it is, once for whom it concerns; each proof once; each outcome once.
     assert looked_at["journal_entries"] <= 2 * 2_000 + 40 * 20, looked_at
     assert looked_at["acknowledgements"] <= 40 * 21, looked_at

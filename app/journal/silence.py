@@ -119,7 +119,7 @@ _PROOFS = proofs_between(follower="t.id", generation="t.generation", after=":aft
 # once: else two hundred of them would read each entry two hundred times. A follower with proofs of
 # two lanes or two generations is looked at by itself, for the earliest of them counts. OFFSET 0
 # keeps what was counted for an entry from being counted anew at each mention, nine times over, and
-# the entries of a proof behind their index in the plan that PostgreSQL keeps after five times.
+# the entries of a proof behind their index.
 _TALLY = text(f"""
 WITH terms AS (
     SELECT f.id, s.generation, s.generation = f.generation AS present, s.kinds, s.media, s.brands,
@@ -217,6 +217,8 @@ async def measure_silence(
         "upto": period.upto,
         "followers": list(followers),
     }
+    # The plan that fits any period reads the whole journal for each.
+    await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     rows = (await session.execute(_TALLY, given | {"added": Change.ADDED})).all()
     outcomes = (await session.execute(_OUTCOMES, given)).all()
     recalled = await count_recalled(
