@@ -8,6 +8,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -26,6 +27,7 @@ from app.settings import Settings, read_settings
 
 _NICENESS = 5
 _GARBAGE = (100_000, 50, 50)
+_TURN = 0.0005
 WORKERS = 2
 _FORGET_EVERY = 2.0
 
@@ -41,6 +43,8 @@ def main() -> None:
     # What was loaded stays, and rows leave no circles: looking for some took a fifth of an import.
     gc.freeze()
     gc.set_threshold(*_GARBAGE)
+    # Threads that read rows kept the loop waiting for 5 ms at each of its many turns.
+    sys.setswitchinterval(_TURN)
     uvloop.run(_until_signalled(settings))
 
 

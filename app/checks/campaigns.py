@@ -23,7 +23,7 @@ from app.platform.wire import wire_time
 
 from .answers import ALLOW, BLANK, BLOCK, DECISION, DUPLICATE, UNUSABLE, Block, instant
 
-ROWS = 16_384
+ROWS = 32_768
 """Rows that are decided together, at least; a batch of a file's reader may have more."""
 APPENDED = ("decision", "code", "since")
 _KINDS = {
