@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import Request
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from app.journal import Media, MediaWords
 from app.parties import (
@@ -104,7 +104,7 @@ class UnverifiedIn(WireModel):
     since: Instant
     until: Annotated[Instant, Field(description="Excluded")]
     reason: Annotated[str, text(500)]
-    preview: Annotated[bool, Field(description="Count, and change nothing")] = False
+    preview: Annotated[StrictBool, Field(description="Count, and change nothing")] = False
 
 
 class UnverifiedOut(Answer):
