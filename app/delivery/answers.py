@@ -20,6 +20,8 @@ MAX_RETRY_AFTER = timedelta(hours=6)
 _DELAYS = (1, 5, 15, 60, 120, 240, 480, 900)
 _REFUSE_ALL = frozenset({401, 403, 404, 410, 429, 502, 503, 504})
 _NOT_POISON = frozenset({401, 403, 404, 408, 409, 410, 413, 429})
+_CLOCKS_AGREE = 60
+"""Seconds that nobody needs to hear of; Standard Webhooks lets a clock be 300 off."""
 _LOG_BYTES = 2_048
 _EMAIL_LIKE = re.compile(
     r"[^\s@\"'<>():,;]{1,64}(?:@|%40|\\u0040)[^\s@\"'<>():,;]{1,255}", re.IGNORECASE
@@ -105,6 +107,21 @@ def read_answer(
         after = retry_after(headers.get("retry-after", ""), at)
         return Retry(after, f"status-{status}", f"the database answered {status}")
     return Retry(None, f"status-{status}", f"the database answered {status}")
+
+
+def clock_fault(headers: Mapping[str, str], at: datetime) -> str | None:
+    """Name how far a database's clock is off, by its header Date (RFC 9110, 6.6.1).
+
+    None where it is less than a minute, or the header says nothing. Standard Webhooks lets
+    receivers refuse what is five minutes off, and their own clock is what they seldom suspect.
+    """
+    try:
+        seconds = (parsedate_to_datetime(headers.get("date", "")) - at).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if abs(seconds) < _CLOCKS_AGREE:
+        return None
+    return f"its clock is {abs(seconds):.0f} s {'ahead' if seconds > 0 else 'behind'}"
 
 
 def concerns_the_batch(status: int | None) -> bool:

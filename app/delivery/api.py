@@ -192,14 +192,20 @@ async def delete_registration(slug: Slug, caller: Admin, session: Session) -> No
 async def ping_database(
     request: Request, slug: Slug, caller: Writer, keys: ThePointKeys
 ) -> wire.PingOut:
-    """Send one signed request of type `ping` and tell what came of it. No entry is sent."""
+    """Send one signed request of type `ping` and tell what came of it. No entry is sent.
+
+    For the 24 hours after a rotation it is signed by the new secret alone: a ping that is
+    delivered confirms that the database knows it. A clock that is a minute off is named.
+    """
     pool = database_of(request)
     # The connection is given back first: the database may take as long as it likes.
     async with pool.reading() as session:
         database = await find_for(session, slug, caller)
         endpoint = await find_endpoint(session, keys.vault, database.id)
         journal = (await read_head(session)).journal
-    return wire.PingOut.of(await ping(endpoint, journal=str(journal), settings=pool.settings))
+    return wire.PingOut.of(
+        await ping(endpoint, journal=str(journal), settings=pool.settings, newest_secret=True)
+    )
 
 
 @databases.post("/{slug}/pause")

@@ -18,7 +18,7 @@ from app.platform.http import (
 )
 from app.settings import Settings
 
-from .answers import Acknowledged, Retry, Smaller, Verdict, excerpt, read_answer
+from .answers import Acknowledged, Retry, Smaller, Verdict, clock_fault, excerpt, read_answer
 from .batches import Batch, Batches, message_id
 from .endpoints import Endpoint
 from .measures import count_batch
@@ -87,6 +87,9 @@ async def _exchange(
     )
     if isinstance(verdict, Acknowledged) and verdict.through == batch.previous:
         verdict = Retry(None, "nothing-acknowledged", "the database took no entry")
+    fault = clock_fault(answer.headers, now())
+    if isinstance(verdict, Retry) and fault:
+        verdict = replace(verdict, detail=f"{verdict.detail}; {fault}")
     shown = excerpt(answer.body) or None
     return replace(attempt, status=answer.status, duration=answer.duration, answer=shown), verdict
 
