@@ -64,8 +64,6 @@ _SPAN = 50_000
 """Entries of the journal whose people are decided anew in one statement."""
 _ROW_BYTES = 20
 """Bytes of a short row, to guess how many there are."""
-_EVERY = 4
-"""Groups of rows that are written between two notes of where to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,12 +305,11 @@ class _Scrubbing:
         async for text in in_order(self._writing(source, campaign, result), ahead=_AHEAD):
             await writer.write(text)
             written += 1
-            if written % _EVERY == 0:
-                await writer.flush()
-                place = replace(self._at, written=written, size=writer.size)
-                async with self._tools.database.transaction() as session:
-                    await self._work.save(session, Progress(resume=asdict(place)))
-                self._place = place
+            await writer.flush()
+            place = replace(self._at, written=written, size=writer.size)
+            async with self._tools.database.transaction() as session:
+                await self._work.save(session, Progress(resume=asdict(place)))
+            self._place = place
         await writer.finish()
 
     async def _writing(
