@@ -60,6 +60,7 @@ ROUTES: dict[str, Scope] = {
     "POST /v1/databases/{slug}/rotate-secret": "parties:write",
     "POST /v1/databases/{slug}/replay": "parties:write",
     "GET /v1/databases/{slug}/attempts": "parties:read",
+    "GET /v1/databases/{slug}/parked": "parties:read",
     "GET /v1/databases/{slug}/report": "parties:read",
     "GET /v1/report": "parties:read",
     "POST /v1/brands": "parties:write",
