@@ -85,7 +85,7 @@ def test_the_first_start_makes_everything_and_an_admin_key_that_later_starts_lea
         assert "admin" not in served.log.read_text(encoding="utf-8")
 
 
-def test_a_terminal_is_shown_the_admin_key_once(folder: Path) -> None:
+def test_a_terminal_is_shown_the_admin_key_and_link_once(folder: Path) -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(  # noqa: S603 - the command under test
         [*OPTOUT, "serve", "--port", str(free_port()), "--no-worker"],
@@ -95,8 +95,10 @@ def test_a_terminal_is_shown_the_admin_key_once(folder: Path) -> None:
         stderr=subprocess.DEVNULL,
     ) as process:
         os.close(theirs)
-        assert within(30, (folder / "admin.key").exists)
-        shown = os.read(ours, 10_000).decode()
+        assert within(30, (folder / "admin.link").exists)
+        shown = ""
+        while "/invited/" not in shown:
+            shown += os.read(ours, 10_000).decode()
         # This signal comes before the server listens to any.
         process.terminate()
         try:
@@ -104,7 +106,8 @@ def test_a_terminal_is_shown_the_admin_key_once(folder: Path) -> None:
         finally:
             process.kill()
     os.close(ours)
-    assert shown.split()[-1] == (folder / "admin.key").read_text(encoding="ascii").strip()
+    for secret in ("admin.key", "admin.link"):
+        assert shown.split().count((folder / secret).read_text(encoding="ascii").strip()) == 1
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
