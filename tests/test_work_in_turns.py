@@ -38,7 +38,8 @@ async def test_erasures_that_wait_hold_up_no_newer_one(
         await until(complete)
         # Those before it come round again: one that may be completed by now is.
         async with database.transaction() as session:
-            await session.execute(text("UPDATE followers SET acknowledged = 1000, scanned = 1000, told = 1000"))
+            passed = "UPDATE followers SET acknowledged = 1000, scanned = 1000, told = 1000"
+            await session.execute(text(passed))
             await session.execute(text("INSERT INTO acknowledgements SELECT 1, 1, 1000, 0, now()"))
         await until(lambda: _all_complete(database))
 
