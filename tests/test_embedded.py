@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -48,12 +48,16 @@ def keeper(embedded: Embedded) -> int:
 
 
 def servers(data: Path) -> list[int]:
-    """Find the servers on a folder, without their backends."""
-    return [
-        number
-        for number in living(data)
-        if not Path(f"/proc/{number}/cmdline").read_bytes().startswith(b"postgres:")
-    ]
+    """Find the servers on a folder: of its processes, those that no other of them started.
+
+    A child is told by its parent and not by its name: until it has set its title, a new one bears
+    the server's.
+    """
+    parents = {}
+    for number in living(data):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parents[number] = int(Path(f"/proc/{number}/stat").read_text().split()[3])
+    return [number for number, parent in parents.items() if parent not in parents]
 
 
 def keeper_is_gone(embedded: Embedded) -> bool:
