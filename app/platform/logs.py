@@ -131,5 +131,7 @@ def configure(settings: Settings) -> None:
         logging.getLogger(name).propagate = True
     # It writes the whole URL of each request that leaves.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # It names each of its own parts as it loads; which migrations ran is told all the same.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     # The line per request is ``app.platform.edge``'s: uvicorn's own shows paths and queries.
     logging.getLogger("uvicorn.access").disabled = True
