@@ -8,19 +8,30 @@ others nothing, that nothing is sent inside a transaction or past the guard of
 """
 
 from . import tables as tables
+from .acts import (
+    pause_database,
+    ping_database,
+    renew_secret,
+    replay_database,
+    require_allowed,
+    resume_database,
+)
 from .api import databases
+from .databases import Standing, add_database, read_standings, remove_database
 from .digest_api import digest
 from .dispatch import Dispatcher
-from .endpoints import SEALED
+from .endpoints import SEALED, Secrets, WeakFormat
 from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes
 from .measures import Standings
+from .models import DatabaseIn
 from .operations import Operations, watch_for_operators
 from .parked_api import parked_entries
+from .pings import Ping
 from .places import pass_over_strangers
 from .recall import Recaller
 from .reports_api import database_reports, reports
-from .settling import forget_attempts
+from .settling import Attempt, forget_attempts, list_attempts
 from .snapshot_api import snapshot
 from .snapshots import Snapshots
 
@@ -39,13 +50,29 @@ ROUTERS = (
 __all__ = [
     "ROUTERS",
     "SEALED",
+    "Attempt",
+    "DatabaseIn",
     "Dispatcher",
     "HeadWatch",
     "Operations",
+    "Ping",
     "Recaller",
+    "Secrets",
     "Snapshots",
+    "Standing",
     "Standings",
+    "WeakFormat",
+    "add_database",
     "forget_attempts",
+    "list_attempts",
     "pass_over_strangers",
+    "pause_database",
+    "ping_database",
+    "read_standings",
+    "remove_database",
+    "renew_secret",
+    "replay_database",
+    "require_allowed",
+    "resume_database",
     "watch_for_operators",
 ]

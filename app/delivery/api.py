@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Query, Request
 
-from app.journal import Scope, interrupt, pause, read_head, resume, rewind
+from app.journal import Scope
 from app.parties import (
     AlreadyExists,
     Caller,
@@ -17,12 +17,11 @@ from app.parties import (
     UnknownParty,
     change_database,
     list_databases,
-    note,
     requires,
 )
 from app.platform.clock import now
 from app.platform.db import ReadSession, Session, database_of
-from app.platform.http import ForbiddenDestination, Zone, parse_destination
+from app.platform.http import ForbiddenDestination
 from app.platform.idempotency import Once
 from app.platform.openapi import responses
 from app.platform.pages import Page, PageQuery, cut
@@ -31,9 +30,9 @@ from app.platform.web import router
 from app.platform.wire import Slug
 from app.points import PointKeys, ThePointKeys
 
+from . import acts
 from . import models as wire
 from .databases import (
-    NewDatabase,
     Standing,
     add_database,
     find_for,
@@ -43,10 +42,8 @@ from .databases import (
     remove_database,
     tell_otherwise,
     treat_poison,
-    wait_until_still,
 )
-from .endpoints import WeakFormat, find_endpoint, rotate_secret
-from .pings import ping
+from .endpoints import WeakFormat
 from .settling import list_attempts
 
 databases = router("/v1/databases", "databases")
@@ -79,17 +76,8 @@ async def register_database(
     told; what its name resolves to is judged at each request.
     """
     await once.replay(by=caller.key)
-    _check(body.delivery, request)
-    at = now()
-    new = NewDatabase(
-        body.slug,
-        body.name,
-        body.party,
-        Scope(frozenset(body.kinds), body.media, await _brands(body.brands, directory)),
-        body.delivery.way,
-        body.start,
-        body.on_poison,
-    )
+    _require_allowed(body.delivery, request)
+    at, new = now(), await body.database(directory)
     database, secrets = await add_database(session, keys.vault, new, actor=caller.actor, at=at)
     standing = await _standing(session, keys, database)
     answer = await wire.DatabaseIssued.with_secrets(standing, directory, secrets)
@@ -164,7 +152,7 @@ async def change_registration(
         await treat_poison(session, database, body.on_poison, actor=caller.actor, at=at)
     if redirected:
         if "delivery" in redirected:
-            _check(body.delivery, request)
+            _require_allowed(body.delivery, request)
         before = await _standing(session, keys, database)
         scope = await _scope(before.follower.scope, redirected, directory)
         way, known = before.endpoint.way, before.endpoint.way
@@ -198,14 +186,9 @@ async def ping_database(
     delivered confirms that the database knows it. A clock that is a minute off is named.
     """
     pool = database_of(request)
-    # The connection is given back first: the database may take as long as it likes.
     async with pool.reading() as session:
         database = await find_for(session, slug, caller)
-        endpoint = await find_endpoint(session, keys.vault, database.id)
-        journal = (await read_head(session)).journal
-    return wire.PingOut.of(
-        await ping(endpoint, journal=str(journal), settings=pool.settings, newest_secret=True)
-    )
+    return wire.PingOut.of(await acts.ping_database(pool, keys.vault, database))
 
 
 @databases.post("/{slug}/pause")
@@ -217,11 +200,9 @@ async def pause_database(
     It answers when a request under way has ended, or after 3 seconds; none is begun after it.
     """
     pool = database_of(request)
-    async with pool.transaction() as session:
+    async with pool.reading() as session:
         database = await find_for(session, slug, caller)
-        await pause(session, database.id)
-        await note(session, caller.actor, "database.paused", f"database:{slug}", now())
-    await wait_until_still(pool, database)
+    await acts.pause_database(pool, database, actor=caller.actor, at=now())
     async with pool.reading() as session:
         return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
 
@@ -232,8 +213,7 @@ async def resume_database(
 ) -> wire.DatabaseOut:
     """Go on telling a database at once, from where it was; a failing one is tried now."""
     database = await find_for(session, slug, caller)
-    await resume(session, database.id)
-    await note(session, caller.actor, "database.resumed", f"database:{slug}", now())
+    await acts.resume_database(session, database, actor=caller.actor, at=now())
     return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
 
 
@@ -244,11 +224,7 @@ async def rotate_signing_secret(
     """Make a new signing secret, shown once; for 24 hours both sign."""
     await once.replay(by=caller.key)
     database, at = await find_for(session, slug, caller), now()
-    # Whoever is sending to it now knows the old secret alone. First, since couriers lock in this
-    # order too.
-    await interrupt(session, database.id)
-    secret = await rotate_secret(session, keys.vault, database.id, at=at)
-    await note(session, caller.actor, "database.secret-rotated", f"database:{slug}", at)
+    secret = await acts.renew_secret(session, keys.vault, database, actor=caller.actor, at=at)
     answer = wire.SecretOut(signing_secret=secret)
     return await once.remember(answer, status=200, without=("signing_secret",))
 
@@ -264,14 +240,8 @@ async def replay_database(
 ) -> wire.DatabaseOut:
     """Tell a database again, from a position on. What it acknowledged stays proven."""
     database = await find_for(session, slug, caller)
-    await rewind(session, database.id, to=body.from_position - 1)
-    await note(
-        session,
-        caller.actor,
-        "database.replayed",
-        f"database:{slug}",
-        now(),
-        from_position=body.from_position,
+    await acts.replay_database(
+        session, database, first=body.from_position, actor=caller.actor, at=now()
     )
     return await wire.DatabaseOut.of(await _standing(session, keys, database), directory)
 
@@ -301,30 +271,17 @@ async def _standing(
     raise NotFound(f"No database has the slug {database.slug!r}.")
 
 
-async def _brands(slugs: list[str] | None, directory: Directory) -> tuple[int, ...] | None:
-    if slugs is None:
-        return None
-    return tuple(sorted({await directory.brand(slug) for slug in slugs}))
-
-
 async def _scope(before: Scope, given: dict[str, Any], directory: Directory) -> Scope:
     """Say what concerns a database, where a change names some of it."""
     return Scope(
         frozenset(given.get("kinds", before.kinds)),
         given.get("media", before.media),
-        await _brands(given["brands"], directory) if "brands" in given else before.brands,
+        await wire.brand_numbers(given["brands"], directory)
+        if "brands" in given
+        else before.brands,
     )
 
 
-def _check(delivery: wire.DeliveryIn, request: Request) -> None:
-    """Refuse a destination or a format that may not be.
-
-    Raises:
-        ForbiddenDestination: the zone's rules forbid it.
-        WeakFormat: it hides nothing, and was not accepted as such.
-    """
-    for url in (delivery.url, delivery.recall_url):
-        if url is not None:
-            parse_destination(url, Zone(delivery.zone), request.app.state.settings)
-    if delivery.identifier_format == "sha256" and not delivery.accept_weak:
-        raise WeakFormat('The format sha256 needs "accept_weak": true.')
+def _require_allowed(delivery: wire.DeliveryIn, request: Request) -> None:
+    settings = request.app.state.settings
+    acts.require_allowed(delivery.way, settings, accept_weak=delivery.accept_weak)

@@ -1,16 +1,26 @@
 """What the routes of this room read and write."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from app.journal import EVERY_MEDIUM, Kind, KindWord, Lane, LaneName, MediaWords, ResultWord
+from app.journal import (
+    EVERY_MEDIUM,
+    Kind,
+    KindWord,
+    Lane,
+    LaneName,
+    MediaWords,
+    ResultWord,
+    Scope,
+)
 from app.parties import Directory
 from app.platform.alarms import Incident
 from app.platform.wire import Answer, Flag, Instant, Slug, Whole, WireModel, text
 
-from .databases import Standing, Start, State
+from .databases import NewDatabase, Standing, Start, State
 from .endpoints import Format, Mode, OnPoison, Secrets, Way, ZoneName
 from .pings import Ping
 from .settling import Attempt
@@ -63,6 +73,15 @@ class DeliveryIn(WireModel):
         return Way(self.mode, self.identifier_format, self.url, zone, self.recall_url)
 
 
+async def brand_numbers(
+    slugs: Sequence[str] | None, directory: Directory
+) -> tuple[int, ...] | None:
+    """Find the numbers of some brands; None for all of them."""
+    if slugs is None:
+        return None
+    return tuple(sorted({await directory.brand(slug) for slug in slugs}))
+
+
 class DatabaseIn(WireModel):
     """A prospecting database to be told."""
 
@@ -81,6 +100,17 @@ class DatabaseIn(WireModel):
         "others wait behind it; `park`: they go on, it is listed, and tried again and again",
     )
     delivery: DeliveryIn
+
+    async def database(self, directory: Directory) -> NewDatabase:
+        """Say it as the rules do.
+
+        Raises:
+            UnknownBrand: it names a brand that there is not.
+        """
+        brands = await brand_numbers(self.brands, directory)
+        scope = Scope(frozenset(self.kinds), self.media, brands)
+        way, start = self.delivery.way, self.start
+        return NewDatabase(self.slug, self.name, self.party, scope, way, start, self.on_poison)
 
 
 class DatabaseChange(WireModel):
