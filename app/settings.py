@@ -46,6 +46,15 @@ def _signing(secret: SecretStr | None, given: ValidationInfo) -> SecretStr | Non
     return secret
 
 
+def _mailing(tls: str, given: ValidationInfo) -> str:
+    """Refuse a server to mail by without a sender, and a password in the clear."""
+    if given.data.get("smtp_host") is not None and given.data.get("smtp_sender") is None:
+        raise ValueError("OPTOUT_SMTP_HOST needs OPTOUT_SMTP_SENDER")
+    if tls == "none" and given.data.get("smtp_password") is not None:
+        raise ValueError("OPTOUT_SMTP_PASSWORD is not sent without TLS")
+    return tls
+
+
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_comma_separated)]
 
@@ -187,6 +196,25 @@ class Settings(BaseSettings):
         description="'whsec_' and 24 to 64 bytes in base64, by which alarms are signed",
     )
 
+    # Mail to the people who object, and to those who sign in
+    smtp_host: str | None = Field(
+        None, description="server that mail is handed to; unset: none is sent, and pages say so"
+    )
+    smtp_port: int = Field(587, ge=1, le=65_535, description="its port")
+    smtp_user: str | None = Field(None, description="name to sign in there with; unset: none")
+    smtp_password: SecretStr | None = Field(None, description="password to sign in there with")
+    smtp_sender: str | None = Field(
+        None, pattern=r"^[^\s<>,;:\"@]+@[A-Za-z0-9.-]+$", description="address that mail comes from"
+    )
+    smtp_tls: Annotated[Literal["starttls", "implicit", "none"], AfterValidator(_mailing)] = Field(
+        "starttls",
+        validate_default=True,
+        description="TLS to it: 'starttls' and 'implicit' insist on it and on its certificate",
+    )
+    smtp_deadline_seconds: float = Field(
+        30, gt=0, le=300, description="seconds for one mail, from connecting to its receipt"
+    )
+
     # Logs
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="'auto': console on a terminal, JSON lines elsewhere"
@@ -198,6 +226,11 @@ class Settings(BaseSettings):
     # The command line as a client of a running registry
     url: str = Field("http://127.0.0.1:8000", description="registry that client commands talk to")
     key: SecretStr | None = Field(None, description="key that client commands present")
+
+    @property
+    def mails(self) -> bool:
+        """Whether mail can be sent at all."""
+        return self.smtp_host is not None
 
     @property
     def scrub_kept(self) -> timedelta:

@@ -1,7 +1,7 @@
 """The worker process: does what is due, and sleeps until the journal moves.
 
-It tells the databases and the operators, completes erasures, and forgets what is kept for a time
-only. Any number of workers may run.
+It tells the databases and the operators, sends the mails of the outbox, completes erasures, and
+forgets what is kept for a time only. Any number of workers may run.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from datetime import timedelta
 import structlog
 import uvloop
 
+from app.accounts import forget_sessions, forget_tickets, forget_tries
 from app.delivery import (
     Dispatcher,
     Operations,
@@ -28,6 +29,8 @@ from app.platform.alarms import forget_alarms
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
 from app.platform.idempotency import forget_old
+from app.platform.mails import forget_mails
+from app.platform.smtp import keep_mailing
 from app.platform.supervision import end_with_supervisor
 from app.points import open_registry
 from app.settings import Settings, read_settings
@@ -75,6 +78,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         tasks.create_task(_complete_erasures(database, stopping))
         tasks.create_task(_forget(database, stopping))
         tasks.create_task(_move_places(database, stopping))
+        tasks.create_task(keep_mailing(database, keys.vault, stopping))
         tasks.create_task(watch_for_operators(database, operations, stopping))
 
 
@@ -106,7 +110,7 @@ async def _move_places(database: Database, stopping: asyncio.Event) -> None:
 
 
 async def _forget(database: Database, stopping: asyncio.Event) -> None:
-    """Delete attempts, alarms and first answers that are past their time, chunk by chunk."""
+    """Delete attempts, alarms, first answers and sign-ins that are past their time, in chunks."""
     kept = timedelta(days=database.settings.attempts_days)
     while not stopping.is_set():
         try:
@@ -116,6 +120,10 @@ async def _forget(database: Database, stopping: asyncio.Event) -> None:
                     gone = await forget_attempts(session, before=now() - kept)
                     gone += await forget_alarms(session, before=now() - kept)
                     gone += await forget_old(session, at=now())
+                    gone += await forget_mails(session)
+            async with database.transaction() as session:
+                for forget in (forget_sessions, forget_tickets, forget_tries):
+                    await forget(session, at=now())
         except Unavailable as error:
             log.warning("forgetting waits for the database", reason=error.detail)
         await _pause(_FORGET_EVERY, stopping)

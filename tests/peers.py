@@ -165,6 +165,12 @@ class Authority:
         pem = self._own.public_bytes(serialization.Encoding.PEM).decode()
         return ssl.create_default_context(cadata=pem)
 
+    def written(self) -> Path:
+        """Write its own certificate to a file, as a system's list of authorities."""
+        path = self._folder / "authority.pem"
+        path.write_bytes(self._own.public_bytes(serialization.Encoding.PEM))
+        return path
+
     def server(self, *names: str, days: int = 1) -> ssl.SSLContext:
         """Make a server's context with a certificate for these names; negative days: expired."""
         key = ec.generate_private_key(ec.SECP256R1())

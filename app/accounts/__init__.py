@@ -16,13 +16,22 @@ from .sessions import (
     end_session,
     end_sessions,
     find_visit,
+    forget_sessions,
     list_sessions,
     pass_second_factor,
     was_seen,
 )
 from .sign_in import TooManyTries, WrongCredentials, address_block, check_code, check_password
-from .tickets import BadTicket, Ticket, find_ticket, issue_ticket, redeem_ticket
-from .tries import Limit, count_try
+from .tickets import (
+    LASTS,
+    BadTicket,
+    Ticket,
+    find_ticket,
+    forget_tickets,
+    issue_ticket,
+    redeem_ticket,
+)
+from .tries import Limit, count_try, forget_tries
 from .users import (
     LoginTaken,
     NewUser,
@@ -39,6 +48,7 @@ from .users import (
 )
 
 __all__ = [
+    "LASTS",
     "SEALED",
     "BadTicket",
     "Enrolment",
@@ -70,6 +80,9 @@ __all__ = [
     "find_user_by_login",
     "find_visit",
     "forget_second_factor",
+    "forget_sessions",
+    "forget_tickets",
+    "forget_tries",
     "hash_password",
     "issue_ticket",
     "list_sessions",

@@ -25,6 +25,7 @@ _Instant = TIMESTAMP(timezone=True)
 class UserRow(Base):
     """A person who may sign in; ``channel`` is the one they record as, by its number.
 
+    With ``party`` instead they record as any channel of that party.
     ``code_step``: the last half-minute whose code was taken, so that none is taken twice.
     ``new_second_factor`` waits for its first code.
     """
@@ -37,6 +38,7 @@ class UserRow(Base):
     name: Mapped[str] = mapped_column(Text)
     role: Mapped[int] = mapped_column(SmallInteger)
     channel: Mapped[int | None] = mapped_column(SmallInteger, ForeignKey("channels.id"))
+    party: Mapped[int | None] = mapped_column(SmallInteger, ForeignKey("parties.id"))
     password: Mapped[str | None] = mapped_column(Text)
     second_factor: Mapped[bytes | None] = mapped_column(LargeBinary)
     new_second_factor: Mapped[bytes | None] = mapped_column(LargeBinary)

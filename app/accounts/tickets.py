@@ -77,5 +77,10 @@ async def redeem_ticket(session: AsyncSession, text: str, hashed: str, *, at: da
     return user_of(row)
 
 
+async def forget_tickets(session: AsyncSession, *, at: datetime) -> None:
+    """Delete the tickets that have run out."""
+    await session.execute(delete(TicketRow).where(TicketRow.ends_at <= at))
+
+
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()

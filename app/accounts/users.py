@@ -24,6 +24,8 @@ class LoginTaken(Exception):  # noqa: N818 - it says what the login is
 class User:
     """A person who may sign in; ``channel`` is the number of the one they record as.
 
+    With ``party`` they record as any channel of that party; with neither, as any at all.
+
     ``ready`` tells that a password was chosen, ``second_factor`` that codes are asked for.
     """
 
@@ -32,6 +34,7 @@ class User:
     name: str
     role: Role
     channel: int | None
+    party: int | None
     ready: bool
     second_factor: bool
     created_at: datetime
@@ -46,12 +49,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A person to be let in; the login is kept in lower case."""
+    """A person to be let in, for a channel, a party, or all; the login is kept in lower case."""
 
     login: str
     name: str
     role: Role
     channel: int | None = None
+    party: int | None = None
 
 
 async def create_user(session: AsyncSession, new: NewUser, *, at: datetime) -> User:
@@ -68,6 +72,7 @@ async def create_user(session: AsyncSession, new: NewUser, *, at: datetime) -> U
             name=new.name,
             role=int(new.role),
             channel=new.channel,
+            party=new.party,
             created_at=at,
         )
         .on_conflict_do_nothing()
@@ -122,15 +127,22 @@ async def any_user(session: AsyncSession) -> bool:
 
 
 async def change_user(
-    session: AsyncSession, user: UUID, *, role: Role, channel: int | None
+    session: AsyncSession,
+    user: UUID,
+    *,
+    role: Role,
+    channel: int | None,
+    party: int | None = None,
 ) -> User:
-    """Give a user another role or channel; it counts from the next request.
+    """Give a user another role, channel or party; it counts from the next request.
 
     Raises:
         NotFound: there is none.
     """
     await session.execute(
-        update(UserRow).where(UserRow.id == user).values(role=int(role), channel=channel)
+        update(UserRow)
+        .where(UserRow.id == user)
+        .values(role=int(role), channel=channel, party=party)
     )
     return await find_user(session, user)
 
@@ -157,6 +169,7 @@ def user_of(row: UserRow) -> User:
         row.name,
         Role(row.role),
         row.channel,
+        row.party,
         row.password is not None,
         row.second_factor is not None,
         row.created_at,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from app import accounts, delivery, files, intake, parties, points
+from app.platform import mails
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.resealing import Sealed, StillNeeded, reseal, retire
@@ -25,6 +26,7 @@ _OTHERS: tuple[Sealed, ...] = (
     *intake.SEALED,
     *files.SEALED,
     *accounts.SEALED,
+    *mails.SEALED,
 )
 EVERYTHING: tuple[Sealed, ...] = (*points.SEALED, *_OTHERS)
 """Every sealed column of every room."""
