@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # its gap
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from app.main import create_app
 from app.parties import NewKey, create_key
@@ -18,6 +18,9 @@ from tests.receivers import hasty
 from tests.servers import listening
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+PATIENCE = 20_000
+"""Milliseconds to wait for what a page shows; a machine that does other work beside is slow."""
 
 Open = Callable[..., Awaitable[Page]]
 
@@ -34,6 +37,7 @@ async def chromium() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     if path is None and not os.environ.get("CI"):
         pytest.skip("no chromium here: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path)
         yield browser
@@ -77,7 +81,7 @@ async def open_page(chromium: Browser, site: str) -> AsyncIterator[Open]:
             stack.push_async_callback(context.close)
             await context.add_init_script(_WATCH)
             page = await context.new_page()
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(PATIENCE)
             page.on("pageerror", lambda error: faults.append(str(error)))
             page.on("console", lambda said: _note(faults, said.type, said.text))
             pages.append(page)

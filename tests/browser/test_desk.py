@@ -56,7 +56,9 @@ async def test_an_objection_is_recorded_without_a_mouse_and_told_while_one_looks
             await expect(page.get_by_role("heading", name="All 2 databases know")).to_be_visible()
         checked = await registry.post("/v1/checks", json={"phone": NUMBER, "medium": "voice"})
         assert checked.json()["decision"] == "block"
-        await page.keyboard.press("z")
+        # The page that follows hears keys once it has loaded.
+        async with page.expect_navigation():
+            await page.keyboard.press("z")
         await expect(page.get_by_text("Taken back").first).to_be_visible()
         await page.keyboard.press("/")
         await expect(page.locator("#who")).to_be_focused()
