@@ -39,6 +39,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.desk = checks.Desk(
             look_ups, access.quotas, keys, directory, app.state.settings, access.reads
         )
+        app.state.doors = intake.Doors(database, keys, directory)
         app.state.head_watch = delivery.HeadWatch(database)
         app.state.streams = streams = console.Streams()
         app.state.snapshots = delivery.Snapshots(database, keys, directory)

@@ -167,6 +167,14 @@ class Settings(BaseSettings):
     )
     attempts_days: int = Field(30, ge=1, description="days for which delivery attempts are kept")
 
+    # The doors for machines
+    inbound_days: int = Field(
+        90, ge=1, le=3_650, description="days for which what a provider's event said is kept"
+    )
+    inbound_silent_hours: int = Field(
+        24, ge=1, description="hours of silence at least, after which a door that spoke is missed"
+    )
+
     # Files
     files_dir: Path | None = Field(
         None,

@@ -22,7 +22,7 @@ from app.delivery import (
     pass_over_strangers,
     watch_for_operators,
 )
-from app.intake import complete_erasure, open_erasures
+from app.intake import complete_erasure, forget_events, open_erasures
 from app.parties import Directory
 from app.platform import logs
 from app.platform.alarms import forget_alarms
@@ -110,8 +110,9 @@ async def _move_places(database: Database, stopping: asyncio.Event) -> None:
 
 
 async def _forget(database: Database, stopping: asyncio.Event) -> None:
-    """Delete attempts, alarms, first answers and sign-ins that are past their time, in chunks."""
+    """Delete what is past its time, in chunks."""
     kept = timedelta(days=database.settings.attempts_days)
+    inbound = timedelta(days=database.settings.inbound_days)
     while not stopping.is_set():
         try:
             gone = 1
@@ -121,6 +122,7 @@ async def _forget(database: Database, stopping: asyncio.Event) -> None:
                     gone += await forget_alarms(session, before=now() - kept)
                     gone += await forget_old(session, at=now())
                     gone += await forget_mails(session)
+                    gone += await forget_events(session, before=now() - inbound)
             async with database.transaction() as session:
                 for forget in (forget_sessions, forget_tickets, forget_tries):
                     await forget(session, at=now())

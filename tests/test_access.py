@@ -80,6 +80,8 @@ ROUTES: dict[str, Scope] = {
     "GET /v1/keys/{id}": "admin",
     "DELETE /v1/keys/{id}": "admin",
     "GET /v1/audit": "evidence:read",
+    "GET /v1/inbound": "parties:read",
+    "GET /v1/inbound-events": "opt-outs:read",
 }
 FOR_DATABASES = {
     "GET /v1/journal",
@@ -111,6 +113,7 @@ PUBLIC = {
     "POST /u/{token}",
     "GET /objection",
     "POST /objection",
+    "POST /v1/inbound/{dialect}/{channel}",
 }
 PAGES = {
     "GET /sign-in/code",

@@ -32,6 +32,7 @@ PUBLIC = {
     "/p/{token}/told/{id}",
     "/u/{token}",
     "/objection",
+    "/v1/inbound/{dialect}/{channel}",
 }
 """What anybody may ask without a key: the list of the contract, and no more."""
 

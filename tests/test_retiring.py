@@ -38,6 +38,10 @@ NOT_SEALED = {
     "idempotency_keys.key_digest",
     "idempotency_keys.request_digest",
     "imports.sha256",
+    "inbound_events.key",
+    "inbound_events.request",
+    "inbound_tokens.digest",
+    "inbound_tokens.request",
     "journal_entries.commitment",
     "journal_entries.hash",
     "journal_head.hash",
@@ -155,7 +159,7 @@ async def test_each_column_by_itself_keeps_a_key(full: Database) -> None:
     vault = Vault.parse(f"{NEW},{OLD}")
     told = []
     for column in EVERYTHING:
-        if column.table not in ("imports", "users"):
+        if column.table not in ("imports", "inbound_events", "mails", "users"):
             with pytest.raises(StillNeeded) as refused:
                 async with full.transaction() as session:
                     await retire(session, vault, 1, [column], at=now())

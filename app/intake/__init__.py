@@ -3,7 +3,7 @@
 It alone may touch registry and contacts in one transaction. What it acknowledged is committed.
 """
 
-from . import api, imports_api, people_api
+from . import api, imports_api, inbound_api, people_api
 from .desk import (
     TAKE_BACK_WITHIN,
     Recorded,
@@ -17,14 +17,19 @@ from .erasures import complete_erasure, open_erasures
 from .history import Act, History, read_history
 from .import_job import import_handler
 from .import_voids import VOID, void_handler
-from .imports import IMPORT, SEALED
+from .imports import IMPORT
+from .imports import SEALED as _OF_IMPORTS
+from .inbound import Doors
+from .inbound_events import SEALED as _OF_EVENTS
+from .inbound_events import forget_events
 from .links import BadLink, Link, Purpose, open_link, revoke_links, seal_link
 from .opt_outs import OptOut, Voided, find_opt_out, void
 from .people import Choice, choose, click, object_openly, read_choice, stop_everything
 from .receipts import Hop, Propagation, Receipt, accept, read_propagation, read_receipt
 from .renormalising import Renormalised, renormalise
 
-ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS, *people_api.ROUTERS)
+ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS, *people_api.ROUTERS, *inbound_api.ROUTERS)
+SEALED = (*_OF_IMPORTS, *_OF_EVENTS)
 
 __all__ = [
     "IMPORT",
@@ -35,6 +40,7 @@ __all__ = [
     "Act",
     "BadLink",
     "Choice",
+    "Doors",
     "History",
     "Hop",
     "Link",
@@ -52,6 +58,7 @@ __all__ = [
     "complete_erasure",
     "count_since",
     "find_opt_out",
+    "forget_events",
     "import_handler",
     "object_openly",
     "open_erasures",

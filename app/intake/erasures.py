@@ -20,6 +20,7 @@ from app.registry import (
     tell_erased,
 )
 
+from .inbound_events import erase_events
 from .opt_outs import forget_opt_outs
 from .tables import ErasurePoint, ErasureRow
 
@@ -69,6 +70,9 @@ async def request_erasure(
             insert(ErasurePoint),
             [{"erasure": erasure.id, "point": point} for point in everywhere],
         )
+    # Who was only ever refused at a door is known by no contact point.
+    subjects = [digest for one in identifiers for digest in keys.digests.digests(one)]
+    await erase_events(session, subjects=subjects)
     at = erasure.recorded_at
     cause = Cause(Change.ERASED, Reason.ERASURE, Lane.LIVE, at, at)
     states = await tell_erased(session, cause, list(everywhere.values()))
@@ -102,8 +106,9 @@ async def complete_erasure(
 ) -> bool:
     """Destroy what one erasure is about, if every database has acknowledged, or it is too late.
 
-    What is destroyed: the sealed value, and the free text and references to raw evidence of the
-    opt-outs and reinstatements about it. The digest stays, and checks go on blocking.
+    What is destroyed: the sealed value, the free text and references to raw evidence of the
+    opt-outs and reinstatements about it, and what is kept of providers' events. The digest stays,
+    and checks go on blocking.
 
     Returns:
         Whether it was destroyed now.
@@ -114,11 +119,14 @@ async def complete_erasure(
     found = await session.execute(
         text("SELECT point FROM erasure_points WHERE erasure = :erasure"), {"erasure": erasure}
     )
-    points = [point.id for point in await lock_point_ids(session, found.scalars().all())]
+    locked = await lock_point_ids(session, found.scalars().all())
+    points, subjects = [point.id for point in locked], [point.digest for point in locked]
     if at < row.recorded_at + delay and not await _all_told(session, points):
         return False
     await destroy_values(session, points, at)
-    await forget_opt_outs(session, await opt_outs_about(session, points))
+    opt_outs = await opt_outs_about(session, points)
+    await forget_opt_outs(session, opt_outs)
+    await erase_events(session, subjects=subjects, opt_outs=opt_outs)
     await forget_evidence(session, points)
     row.completed_at = at
     await session.flush()

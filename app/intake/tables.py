@@ -1,4 +1,4 @@
-"""The tables of what arrived: opt-outs with their evidence, and requests to be erased."""
+"""The tables of what arrived: opt-outs with their evidence, erasures, files, providers' events."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.platform.db import Base
@@ -153,3 +153,78 @@ class ImportRefusal(Base):
     column: Mapped[str] = mapped_column(Text)
     value: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
+
+
+class InboundEventRow(Base):
+    """One event that a provider brought, but for those that say nothing or came before.
+
+    ``key`` is a keyed digest of the provider's own id, ``fields`` what the dialect read, sealed,
+    ``request`` the SHA-256 of the whole request as it came. ``subjects`` are the keyed digests of
+    its contact points, by which an erasure finds it; it takes ``fields`` and them away.
+    """
+
+    __tablename__ = "inbound_events"
+    __table_args__ = (
+        Index("uq_inbound_events_channel_key", "channel", "key", unique=True),
+        Index("ix_inbound_events_channel_id", "channel", "id"),
+        Index("ix_inbound_events_subjects", "subjects", postgresql_using="gin"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    arrived_at: Mapped[datetime] = mapped_column(_Instant)
+    occurred_at: Mapped[datetime | None] = mapped_column(_Instant)
+    channel: Mapped[int] = mapped_column(SmallInteger)
+    act: Mapped[int] = mapped_column(SmallInteger)
+    outcome: Mapped[int] = mapped_column(SmallInteger)
+    review: Mapped[bool] = mapped_column(server_default=text("false"))
+    dialect: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    opt_out: Mapped[UUID | None] = mapped_column(Uuid)
+    key: Mapped[bytes] = mapped_column(LargeBinary)
+    request: Mapped[bytes] = mapped_column(LargeBinary)
+    fields: Mapped[bytes | None] = mapped_column(LargeBinary)
+    subjects: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary))
+
+
+class InboundToken(Base):
+    """A signature that does not cover its body: the same again counts with the very same body."""
+
+    __tablename__ = "inbound_tokens"
+    __table_args__ = (Index("ix_inbound_tokens_at", "at"),)
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    request: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime] = mapped_column(_Instant)
+
+
+class InboundDoor(Base):
+    """How a channel's door is spoken to: since when, how steadily, and what it turns away.
+
+    ``longest_gap`` is in seconds, between two requests that were let in. ``failures`` counts the
+    signatures refused since ``failing_since``, the beginning of the present burst.
+    """
+
+    __tablename__ = "inbound_doors"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+    channel: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    requests: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    first_at: Mapped[datetime | None] = mapped_column(_Instant)
+    last_at: Mapped[datetime | None] = mapped_column(_Instant)
+    longest_gap: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    failures: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    failing_since: Mapped[datetime | None] = mapped_column(_Instant)
+    failed_at: Mapped[datetime | None] = mapped_column(_Instant)
+
+
+class InboundTally(Base):
+    """How often a door's events, or whole requests, came to one end, for one reason."""
+
+    __tablename__ = "inbound_tallies"
+    __table_args__ = ({"postgresql_with": {"fillfactor": 50}},)
+
+    channel: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    outcome: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    reason: Mapped[str] = mapped_column(Text, primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    last_at: Mapped[datetime] = mapped_column(_Instant)

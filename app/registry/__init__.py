@@ -6,6 +6,7 @@ positive act of the person lifts one, only a named human voids one.
 
 from . import tables as tables
 from .additions import media_added
+from .bounces import bounced_among, lift_bounces
 from .bulk import Listed, Plan, Source, lay_planned, plan
 from .digests import Digest, PartDigest, digest_states
 from .grounds import (
@@ -53,6 +54,7 @@ __all__ = [
     "VoidPreview",
     "Weighed",
     "WiderObjectionStands",
+    "bounced_among",
     "derive_states",
     "digest_states",
     "forget_evidence",
@@ -61,6 +63,7 @@ __all__ = [
     "lay_grounds",
     "lay_planned",
     "lift",
+    "lift_bounces",
     "lift_some",
     "media_added",
     "merge_grounds",

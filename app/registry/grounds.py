@@ -228,7 +228,7 @@ async def lift(session: AsyncSession, lifting: Lifting, point: Point) -> list[St
         text("UPDATE grounds SET lifted = lifted | (media & :media) WHERE id = ANY(:ids)"),
         {"media": int(lifting.media), "ids": [row.id for row in covered]},
     )
-    await _keep_reinstatement(session, lifting, point)
+    await keep_reinstatement(session, lifting, point)
     reason = Reason(covered[0].reason) if covered else Reason.OBJECTION
     cause = Cause(Change.LIFTED, reason, Lane.LIVE, lifting.occurred_at, lifting.recorded_at)
     return await rederive(session, cause, [point])
@@ -258,16 +258,17 @@ async def lift_some(
             "opt_outs": list(opt_outs),
         },
     )
-    await _keep_reinstatement(session, lifting, point, narrow=True)
+    await keep_reinstatement(session, lifting, point, narrow=True)
     cause = Cause(
         Change.LIFTED, Reason.OBJECTION, Lane.LIVE, lifting.occurred_at, lifting.recorded_at
     )
     return await rederive(session, cause, [point])
 
 
-async def _keep_reinstatement(
+async def keep_reinstatement(
     session: AsyncSession, lifting: Lifting, point: Point, *, narrow: bool = False
 ) -> None:
+    """Keep a positive act; ``narrow``: it says nothing of grounds that arrive later."""
     await session.execute(
         text("""
             INSERT INTO reinstatements (id, point, brand, media, channel, key, occurred_at,

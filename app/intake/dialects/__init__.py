@@ -1,0 +1,45 @@
+"""How providers speak: one pure file each, which translates their shape to ours.
+
+A new one is a file with a ``DIALECT`` (see ``event.Dialect``) and a line in ``DIALECTS``.
+"""
+
+from collections.abc import Mapping
+
+from . import postmark
+from .event import (
+    MISREAD,
+    Act,
+    Contact,
+    Dialect,
+    Event,
+    Fields,
+    NotGenuine,
+    Options,
+    Outcome,
+    Reply,
+    Request,
+    Taken,
+    Unreadable,
+)
+
+DIALECTS: Mapping[str, Dialect] = {
+    "postmark": postmark.DIALECT,
+}
+"""By the word that stands in ``POST /v1/inbound/{dialect}/{channel}``."""
+
+__all__ = [
+    "DIALECTS",
+    "MISREAD",
+    "Act",
+    "Contact",
+    "Dialect",
+    "Event",
+    "Fields",
+    "NotGenuine",
+    "Options",
+    "Outcome",
+    "Reply",
+    "Request",
+    "Taken",
+    "Unreadable",
+]

@@ -1,0 +1,181 @@
+"""The doors of machines as they are spoken to: how often, how steadily, and what is turned away."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Literal
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .dialects import Outcome
+from .tables import InboundDoor, InboundTally
+
+BURST = timedelta(minutes=10)
+"""Refused signatures further apart than this are of two bursts."""
+MOST_FAILURES = 5
+"""How many refused signatures of one burst the operators hear of."""
+WHOLE = "request:"
+"""What the reason of a whole request that was refused begins with, in the tallies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often a door's events, or whole requests, came to one end for one reason."""
+
+    channel: int
+    outcome: Outcome
+    reason: str
+    count: int
+    last_at: datetime
+
+    @property
+    def of_whole_request(self) -> bool:
+        """Tell whether requests are counted, not events."""
+        return self.reason.startswith(WHOLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """How a door is spoken to; ``longest_gap`` is in seconds, ``failures`` those of one burst."""
+
+    channel: int
+    requests: int
+    first_at: datetime | None
+    last_at: datetime | None
+    longest_gap: int
+    failures: int
+    failing_since: datetime | None
+    failed_at: datetime | None
+
+
+async def note_request(session: AsyncSession, channel: int, at: datetime) -> None:
+    """Count a request that was let in. Locks the door's row until the commit: do it late."""
+    await session.execute(
+        text("""
+            INSERT INTO inbound_doors (channel, requests, first_at, last_at)
+            VALUES (:channel, 1, :at, :at)
+            ON CONFLICT (channel) DO UPDATE SET
+                requests = inbound_doors.requests + 1,
+                first_at = coalesce(inbound_doors.first_at, excluded.first_at),
+                last_at = greatest(inbound_doors.last_at, excluded.last_at),
+                longest_gap = greatest(inbound_doors.longest_gap, coalesce(
+                    extract(epoch FROM excluded.last_at - inbound_doors.last_at)::int8, 0))
+        """),
+        {"channel": channel, "at": at},
+    )
+
+
+async def note_failures(session: AsyncSession, channel: int, count: int, at: datetime) -> None:
+    """Count requests whose signature was refused, and those of the present burst."""
+    await session.execute(
+        text("""
+            INSERT INTO inbound_doors (channel, failures, failing_since, failed_at)
+            VALUES (:channel, :count, :at, :at)
+            ON CONFLICT (channel) DO UPDATE SET
+                failures = :count
+                    + CASE WHEN inbound_doors.failed_at > :since THEN inbound_doors.failures
+                           ELSE 0 END,
+                failing_since =
+                    CASE WHEN inbound_doors.failed_at > :since THEN inbound_doors.failing_since
+                         ELSE :at END,
+                failed_at = :at
+        """),
+        {"channel": channel, "count": count, "at": at, "since": at - BURST},
+    )
+
+
+async def note_tallies(
+    session: AsyncSession, channel: int, tallies: Mapping[tuple[Outcome, str], int], at: datetime
+) -> None:
+    """Count what became of some events; the last statement, for it locks what all count with."""
+    ordered = sorted(tallies.items())
+    await session.execute(
+        text("""
+            INSERT INTO inbound_tallies AS t (channel, outcome, reason, count, last_at)
+            SELECT :channel, outcome, reason, count, :at
+            FROM unnest(CAST(:outcomes AS int2[]), CAST(:reasons AS text[]),
+                        CAST(:counts AS int8[])) AS g (outcome, reason, count)
+            ON CONFLICT (channel, outcome, reason) DO UPDATE
+            SET count = t.count + excluded.count, last_at = greatest(t.last_at, excluded.last_at)
+        """),
+        {
+            "channel": channel,
+            "at": at,
+            "outcomes": [outcome for (outcome, _), _ in ordered],
+            "reasons": [reason for (_, reason), _ in ordered],
+            "counts": [count for _, count in ordered],
+        },
+    )
+
+
+async def note_refusals(
+    session: AsyncSession, refused: Sequence[tuple[int, str]], at: datetime
+) -> None:
+    """Count requests that were refused whole, each by its channel and reason."""
+    by_channel: dict[int, Counter[tuple[Outcome, str]]] = {}
+    for channel, reason in refused:
+        counter = by_channel.setdefault(channel, Counter())
+        counter[Outcome.REFUSED, f"{WHOLE}{reason}"] += 1
+    for channel, counter in sorted(by_channel.items()):
+        await note_failures(session, channel, counter.total(), at)
+        await note_tallies(session, channel, counter, at)
+
+
+async def read_doors(session: AsyncSession) -> dict[int, Spoken]:
+    """Tell how each door is spoken to, by its channel."""
+    rows = await session.scalars(select(InboundDoor))
+    return {
+        row.channel: Spoken(
+            row.channel,
+            row.requests,
+            row.first_at,
+            row.last_at,
+            row.longest_gap,
+            row.failures,
+            row.failing_since,
+            row.failed_at,
+        )
+        for row in rows
+    }
+
+
+async def read_tallies(session: AsyncSession) -> dict[int, list[Tally]]:
+    """Tell what became of what each door received, by its channel, the most frequent first."""
+    found: dict[int, list[Tally]] = {}
+    for row in await session.scalars(select(InboundTally)):
+        tally = Tally(row.channel, Outcome(row.outcome), row.reason, row.count, row.last_at)
+        found.setdefault(row.channel, []).append(tally)
+    for tallies in found.values():
+        tallies.sort(key=attrgetter("count"), reverse=True)
+    return found
+
+
+DoorState = Literal["speaking", "silent", "refusing", "unheard"]
+_STEADY = 10
+"""Requests after which a door is one that used to speak."""
+_PATIENCE = 4
+
+
+def state_of(spoken: Spoken | None, at: datetime, *, silent_after: timedelta) -> DoorState:
+    """Tell how a door is.
+
+    ``refusing``: a burst of signatures that are not the provider's. ``silent``: nothing was let in
+    for so long, and for four times as long as it was ever quiet before. ``unheard``: nothing ever.
+    """
+    if spoken is None:
+        return "unheard"
+    if (
+        spoken.failed_at is not None
+        and spoken.failures >= MOST_FAILURES
+        and spoken.failed_at > at - BURST
+    ):
+        return "refusing"
+    if spoken.last_at is None:
+        return "unheard"
+    quiet = max(silent_after, _PATIENCE * timedelta(seconds=spoken.longest_gap))
+    if spoken.requests >= _STEADY and at - spoken.last_at > quiet:
+        return "silent"
+    return "speaking"

@@ -1,0 +1,265 @@
+"""Events of providers as they are kept: sealed, for a time, until an erasure takes them."""
+
+import hashlib
+import hmac
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pydantic_core
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.identifiers import Identifier
+from app.journal import EVERY_BRAND, EVERY_MEDIUM, Media
+from app.platform.resealing import Sealed
+from app.platform.vault import Vault
+from app.points import PointKeys
+
+from .dialects import Act, Event, Fields, Options, Outcome
+from .tables import InboundEventRow, InboundToken
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A channel as a provider speaks to it, and the request that came: its SHA-256, and when."""
+
+    channel: int
+    slug: str
+    dialect: str
+    options: Options
+    request: bytes
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One event that came, as it is understood; ``reason`` says why it is not.
+
+    ``key`` is a keyed digest of the provider's id. ``brand`` 0 is every brand.
+    """
+
+    id: UUID
+    key: bytes
+    fields: Fields = field(repr=False)
+    event: Event | None = field(repr=False)
+    reason: str = ""
+    identifiers: Sequence[Identifier] = ()
+    media: Media = EVERY_MEDIUM
+    brand: int = EVERY_BRAND
+    occurred_at: datetime | None = None
+
+    @property
+    def act(self) -> Act:
+        """What it says somebody did."""
+        return Act.NOTHING if self.event is None else self.event.act
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of an event; ``opt_out`` is as what it was recorded."""
+
+    id: UUID
+    outcome: Outcome
+    reason: str = ""
+    opt_out: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvent:
+    """An event as it is kept; ``fields`` are None once an erasure took them."""
+
+    id: UUID
+    arrived_at: datetime
+    occurred_at: datetime | None
+    channel: int
+    act: Act
+    outcome: Outcome
+    review: bool
+    dialect: str
+    reason: str
+    opt_out: UUID | None
+    request: bytes
+    fields: Fields | None = field(repr=False)
+
+
+def key_of(keys: PointKeys, dialect: str, fields: Fields, event: Event | None) -> bytes:
+    """Digest the provider's id of an event, or the whole of one that has none.
+
+    Under the oldest digest key, for it must stay what it is through a rotation; keyed, for an id
+    that is made of a number and a time can be guessed.
+    """
+    name = event.id if event is not None else None
+    said = ["id", name] if name else ["fields", fields]
+    return _digest(keys, f"event {dialect}".encode(), pydantic_core.to_json(said))
+
+
+def _digest(keys: PointKeys, purpose: bytes, value: bytes) -> bytes:
+    ring = keys.digests.ring
+    return hmac.digest(ring.keys[min(ring.keys)], b"inbound " + purpose + b"\0" + value, "sha256")
+
+
+async def claim_token(session: AsyncSession, keys: PointKeys, door: Door, token: str) -> bool:
+    """Take a token that counts once; False where it came before, with another body."""
+    digest = _digest(keys, b"token %d" % door.channel, token.encode("utf-8", "surrogatepass"))
+    await session.execute(
+        insert(InboundToken)
+        .values(digest=digest, request=door.request, at=door.at)
+        .on_conflict_do_nothing()
+    )
+    first = await session.scalar(select(InboundToken.request).where(InboundToken.digest == digest))
+    return first == door.request
+
+
+async def keep_events(
+    session: AsyncSession, keys: PointKeys, door: Door, arrivals: Sequence[Arrival]
+) -> set[UUID]:
+    """Keep events that come for the first time: their ids. They are refused until noted otherwise.
+
+    Whoever brings the same ones at the same time waits for the commit, and finds them kept.
+    """
+    rows = await session.scalars(
+        insert(InboundEventRow)
+        .values(
+            [
+                {
+                    "id": one.id,
+                    "arrived_at": door.at,
+                    "occurred_at": one.occurred_at,
+                    "channel": door.channel,
+                    "act": one.act,
+                    "outcome": Outcome.REFUSED,
+                    "review": one.event is not None and one.event.review,
+                    "dialect": door.dialect,
+                    "reason": one.reason,
+                    "key": one.key,
+                    "request": door.request,
+                    "fields": keys.vault.seal(pydantic_core.to_json(one.fields), _context(one.id)),
+                    "subjects": [keys.digests.digest(who)[1] for who in one.identifiers],
+                }
+                for one in sorted(arrivals, key=lambda arrival: arrival.key)
+            ]
+        )
+        .on_conflict_do_nothing()
+        .returning(InboundEventRow.id)
+    )
+    return set(rows)
+
+
+async def note_done(session: AsyncSession, done: Collection[Done]) -> None:
+    """Write down what became of some events."""
+    await session.execute(
+        text("""
+            UPDATE inbound_events e
+            SET outcome = g.outcome, reason = g.reason, opt_out = coalesce(g.opt_out, e.opt_out)
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:outcomes AS int2[]),
+                        CAST(:reasons AS text[]), CAST(:opt_outs AS uuid[]))
+                 AS g (id, outcome, reason, opt_out)
+            WHERE e.id = g.id
+        """),
+        {
+            "ids": [one.id for one in done],
+            "outcomes": [one.outcome for one in done],
+            "reasons": [one.reason for one in done],
+            "opt_outs": [one.opt_out for one in done],
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events to list; None filters nothing."""
+
+    channel: int | None = None
+    outcome: Outcome | None = None
+    review: bool | None = None
+    since: datetime | None = None
+
+
+async def list_events(
+    session: AsyncSession, vault: Vault, wanted: Wanted, *, before: UUID | None, limit: int
+) -> list[KeptEvent]:
+    """List events, the latest first, from the one after ``before``."""
+    query = select(InboundEventRow).order_by(InboundEventRow.id.desc()).limit(limit)
+    conditions: Mapping[Any, object] = {
+        InboundEventRow.channel: wanted.channel,
+        InboundEventRow.outcome: wanted.outcome,
+        InboundEventRow.review: wanted.review,
+    }
+    for column, value in conditions.items():
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(InboundEventRow.arrived_at >= wanted.since)
+    if before is not None:
+        query = query.where(InboundEventRow.id < before)
+    return [_kept(row, vault) for row in await session.scalars(query)]
+
+
+async def erase_events(
+    session: AsyncSession, *, subjects: Collection[bytes] = (), opt_outs: Collection[UUID] = ()
+) -> None:
+    """Destroy what is kept of events about some contact points, by their digests or opt-outs."""
+    await session.execute(
+        text("""
+            UPDATE inbound_events SET fields = NULL, subjects = '{}'
+            WHERE subjects && CAST(:subjects AS bytea[])
+               OR opt_out = ANY(CAST(:opt_outs AS uuid[]))
+        """),
+        {"subjects": list(subjects), "opt_outs": list(opt_outs)},
+    )
+
+
+async def forget_events(session: AsyncSession, *, before: datetime, most: int = 5_000) -> int:
+    """Delete the oldest events and tokens, at most so many of each at once; tells how many."""
+    gone = 0
+    for table, key, time in (
+        ("inbound_events", "id", "arrived_at"),
+        ("inbound_tokens", "digest", "at"),
+    ):
+        deleted = await session.execute(
+            text(f"""
+                DELETE FROM {table} WHERE {key} IN (
+                    SELECT {key} FROM {table} WHERE {time} < :before ORDER BY {key} LIMIT :most
+                ) RETURNING 1
+            """),  # noqa: S608 - of names that stand above
+            {"before": before, "most": most},
+        )
+        gone += len(deleted.all())
+    return gone
+
+
+def _context(number: UUID) -> bytes:
+    return b"inbound_events.fields " + number.bytes
+
+
+def _kept(row: InboundEventRow, vault: Vault) -> KeptEvent:
+    fields = None
+    if row.fields is not None:
+        fields = pydantic_core.from_json(vault.unseal(row.fields, _context(row.id)))
+    return KeptEvent(
+        row.id,
+        row.arrived_at,
+        row.occurred_at,
+        row.channel,
+        Act(row.act),
+        Outcome(row.outcome),
+        row.review,
+        row.dialect,
+        row.reason,
+        row.opt_out,
+        row.request,
+        fields,
+    )
+
+
+SEALED = (Sealed("inbound_events", "fields", ("id",), lambda row: _context(row.id)),)
+"""The columns of this file that are sealed."""
+
+
+def sha256(body: bytes) -> bytes:
+    """Digest a request as it came: the evidence, while the request itself is not kept."""
+    return hashlib.sha256(body).digest()

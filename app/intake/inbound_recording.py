@@ -1,0 +1,137 @@
+"""Recording what a provider's event says, by the same ways as what everybody says.
+
+It adds, or takes back what its own channel laid, and never touches what another one recorded.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.identifiers import Identifier
+from app.journal import EVERY_BRAND, Media, Reason
+from app.platform.ids import new_id
+from app.points import Point, PointKeys, lock_points
+from app.registry import Ground, Lifting, grounds_on, lift_bounces, lift_some
+
+from .dialects import Act, Outcome
+from .inbound_events import Arrival, Done, Door
+from .opt_outs import OptOut
+from .people import NO_KEY
+from .receipts import accept
+
+_MOST = 500
+
+
+async def record(session: AsyncSession, keys: PointKeys, door: Door, arrival: Arrival) -> Done:
+    """Do what one event asks. Its contact points are locked by the caller, with its neighbours'."""
+    if arrival.event is None or arrival.reason:
+        return Done(arrival.id, Outcome.REFUSED, arrival.reason)
+    if arrival.act.reason is not None:
+        return await _object(session, keys, door, arrival, arrival.act.reason)
+    if arrival.act is Act.REQUEST:
+        return Done(arrival.id, Outcome.WAITING, "asks-to-be-contacted")
+    if arrival.act is Act.NOTHING:
+        return Done(arrival.id, Outcome.DROPPED)
+    if arrival.occurred_at is None:
+        return Done(arrival.id, Outcome.REFUSED, "no-time")
+    act = _Act(session, keys, door, arrival, arrival.occurred_at)
+    return await (act.resubscribe() if arrival.act is Act.RESUBSCRIBE else act.deliver())
+
+
+async def _object(
+    session: AsyncSession, keys: PointKeys, door: Door, arrival: Arrival, reason: Reason
+) -> Done:
+    opt_out = OptOut(
+        new_id(),
+        door.at,
+        arrival.occurred_at or door.at,
+        door.channel,
+        reason,
+        arrival.media,
+        arrival.brand,
+        NO_KEY,
+        evidence=_evidence(door, arrival),
+    )
+    await accept(session, keys, opt_out, arrival.identifiers)
+    why = "to-be-reviewed" if arrival.event is not None and arrival.event.review else ""
+    return Done(arrival.id, Outcome.RECORDED, why, opt_out.id)
+
+
+def _evidence(door: Door, arrival: Arrival) -> dict[str, str]:
+    kind = "other" if arrival.event is None else arrival.event.evidence
+    return {"kind": kind, "reference": f"inbound:{arrival.id}", "sha256": door.request.hex()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """An act that may lift something, by one that occurred at a time that is known."""
+
+    session: AsyncSession
+    keys: PointKeys
+    door: Door
+    arrival: Arrival
+    occurred_at: datetime
+
+    async def resubscribe(self) -> Done:
+        """Lift what the same channel laid before, for the same brand; all of it, or nothing."""
+        if self.arrival.event is not None and not self.arrival.event.by_person:
+            return self._done(Outcome.REFUSED, "not-by-the-person")
+        ends = [await self._take_back(*found) for found in (await self._locked()).items()]
+        refused = [why for outcome, why in ends if outcome is Outcome.REFUSED]
+        if len(refused) == len(ends):
+            return self._done(Outcome.REFUSED, refused[0] if refused else "nothing-stands")
+        return self._done(Outcome.LIFTED, next((why for _, why in ends if why), ""))
+
+    async def deliver(self) -> Done:
+        """Lift hard bounces alone: the mail has arrived."""
+        changed = False
+        for point in (await self._locked()).values():
+            lifting = self._lifting(EVERY_BRAND, Media.EMAIL)
+            changed |= bool(await lift_bounces(self.session, lifting, point))
+        return self._done(Outcome.LIFTED) if changed else self._done(Outcome.DROPPED)
+
+    async def _take_back(self, _who: Identifier, point: Point) -> tuple[Outcome, str]:
+        standing = [
+            ground
+            for ground in await grounds_on(self.session, point.id, most=_MOST)
+            if ground.voided_at is None and ground.media & ~ground.lifted & self.arrival.media
+        ]
+        own = [ground for ground in standing if self._is_own(ground)]
+        if any(ground.occurred_at >= self.occurred_at for ground in own):
+            return Outcome.REFUSED, "objection-is-newer"
+        if not own:
+            return Outcome.REFUSED, _why_not(standing, self.arrival.brand)
+        lifting = self._lifting(self.arrival.brand, self.arrival.media)
+        await lift_some(self.session, lifting, point, {ground.opt_out for ground in own})
+        return Outcome.LIFTED, "others-stand" if len(own) < len(standing) else ""
+
+    def _is_own(self, ground: Ground) -> bool:
+        laid_here = (ground.channel, ground.brand) == (self.door.channel, self.arrival.brand)
+        return laid_here and ground.reason is not Reason.HARD_BOUNCE
+
+    async def _locked(self) -> dict[Identifier, Point]:
+        return await lock_points(self.session, self.keys, self.arrival.identifiers)
+
+    def _lifting(self, brand: int, media: Media) -> Lifting:
+        return Lifting(
+            new_id(),
+            brand,
+            media,
+            self.door.channel,
+            NO_KEY,
+            self.occurred_at,
+            self.door.at,
+            _evidence(self.door, self.arrival),
+        )
+
+    def _done(self, outcome: Outcome, why: str = "") -> Done:
+        return Done(self.arrival.id, outcome, why)
+
+
+def _why_not(standing: list[Ground], brand: int) -> str:
+    if not standing:
+        return "nothing-stands"
+    if brand != EVERY_BRAND and any(ground.brand == EVERY_BRAND for ground in standing):
+        return "wider-objection-stands"
+    return "laid-elsewhere"
