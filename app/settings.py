@@ -175,6 +175,14 @@ class Settings(BaseSettings):
         24, ge=1, description="hours of silence at least, after which a door that spoke is missed"
     )
 
+    # What allows or limits a contact
+    contact_attempts_days: int = Field(
+        92,
+        ge=31,
+        le=1_095,
+        description="days for which attempts to contact people are kept, about 150 bytes each",
+    )
+
     # Files
     files_dir: Path | None = Field(
         None,

@@ -14,6 +14,7 @@ import structlog
 import uvloop
 
 from app.accounts import forget_sessions, forget_tickets, forget_tries
+from app.contacts import destroy_old_evidence, forget_old_attempts
 from app.delivery import (
     Dispatcher,
     Operations,
@@ -113,6 +114,7 @@ async def _forget(database: Database, stopping: asyncio.Event) -> None:
     """Delete what is past its time, in chunks."""
     kept = timedelta(days=database.settings.attempts_days)
     inbound = timedelta(days=database.settings.inbound_days)
+    counted = timedelta(days=database.settings.contact_attempts_days)
     while not stopping.is_set():
         try:
             gone = 1
@@ -123,6 +125,9 @@ async def _forget(database: Database, stopping: asyncio.Event) -> None:
                     gone += await forget_old(session, at=now())
                     gone += await forget_mails(session)
                     gone += await forget_events(session, before=now() - inbound)
+                async with database.transaction() as session:
+                    gone += await forget_old_attempts(session, before=now() - counted)
+                    gone += await destroy_old_evidence(session, at=now())
             async with database.transaction() as session:
                 for forget in (forget_sessions, forget_tickets, forget_tries):
                     await forget(session, at=now())

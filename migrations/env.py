@@ -10,7 +10,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-import app.main  # noqa: F401 - it imports the tables of every room
+import app.main
+import app.platform.mails  # noqa: F401 - the two import the tables of every room
 from app.platform.db import Base, parse_url
 from app.platform.embedded import Embedded
 from app.settings import read_settings

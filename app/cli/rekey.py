@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from app import accounts, delivery, files, intake, parties, points
+from app import accounts, contacts, delivery, files, intake, parties, points
 from app.platform import mails
 from app.platform.clock import now
 from app.platform.db import Database
@@ -24,6 +24,7 @@ _OTHERS: tuple[Sealed, ...] = (
     *delivery.SEALED,
     *parties.SEALED,
     *intake.SEALED,
+    *contacts.SEALED,
     *files.SEALED,
     *accounts.SEALED,
     *mails.SEALED,

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contacts import forget_contacts
 from app.identifiers import Identifier
 from app.journal import Change, Lane, Reason, is_anyone_behind
 from app.platform.refusals import NotFound
@@ -107,8 +108,8 @@ async def complete_erasure(
     """Destroy what one erasure is about, if every database has acknowledged, or it is too late.
 
     What is destroyed: the sealed value, the free text and references to raw evidence of the
-    opt-outs and reinstatements about it, and what is kept of providers' events. The digest stays,
-    and checks go on blocking.
+    opt-outs, reinstatements, consents, contracts and the profile about it, and what is kept of
+    providers' events. The digest stays, and checks go on blocking.
 
     Returns:
         Whether it was destroyed now.
@@ -128,6 +129,7 @@ async def complete_erasure(
     await forget_opt_outs(session, opt_outs)
     await erase_events(session, subjects=subjects, opt_outs=opt_outs)
     await forget_evidence(session, points)
+    await forget_contacts(session, points)
     row.completed_at = at
     await session.flush()
     return True

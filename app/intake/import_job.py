@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contacts import Withdrawing, keep_withdrawals
 from app.files import (
     BadMapping,
     Columns,
@@ -240,7 +241,15 @@ async def lay_chunk(
         await reseal(session, _sealed(ready, claimed, back))
     await keep_refused(session, one.id, ready.chunk.refused)
     await save(session, planned)
+    await keep_withdrawals(session, one.id, _withdrawn(planned))
     await lay_planned(session, source, planned, then=TELL, parameters={"import": one.id})
+
+
+def _withdrawn(planned: Plan) -> list[Withdrawing]:
+    return [
+        Withdrawing(row.point.id, row.brand, row.media, row.reason, row.occurred_at)
+        for row in planned.listed
+    ]
 
 
 def _look(source: BinaryIO, one: Import) -> _Look:

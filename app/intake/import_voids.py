@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contacts import void_withdrawals
 from app.files import Handler, NewJob, Progress, Work, add_job, cancel_job, find_job
 from app.journal import Change, Lane, Reason
 from app.platform.clock import now
@@ -83,6 +84,7 @@ async def void_chunk(
         return None
     points = await lock_point_ids(session, {one.point for one in grounds})
     await void_these(session, grounds, at=at)
+    await void_withdrawals(session, source, [point.id for point in points], at=at)
     await save(session, grounds[-1].ground, len(grounds))
     cause = Cause(Change.LIFTED, Reason.OBJECTION, Lane.BULK, at, at)
     await rederive(session, cause, points, then=TELL, parameters={"import": source})

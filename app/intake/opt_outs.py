@@ -12,6 +12,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.functions import coalesce
 
+from app.contacts import void_withdrawals
 from app.journal import Media, Reason
 from app.parties import note
 from app.platform.problems import FieldError, Problem
@@ -234,6 +235,7 @@ async def void(
     )
     if first_at == at:
         await note(session, by, "opt-out.voided", f"opt-out:{opt_out}", at)
+    await void_withdrawals(session, opt_out, [point.id for point in points], at=at)
     changed = await void_grounds(session, opt_out, points, reason=laid[0].reason, at=at)
     return Voided(first_at or at, max((state.position for state in changed), default=None))
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contacts import Withdrawing, keep_withdrawals
 from app.identifiers import Identifier
 from app.journal import (
     FollowerState,
@@ -16,7 +17,7 @@ from app.journal import (
     read_followers,
     who_was_told,
 )
-from app.points import OpenedPoint, PointKeys, claim_points, find_point, open_points
+from app.points import OpenedPoint, Point, PointKeys, claim_points, find_point, open_points
 from app.registry import Laying, State, grounds_laid_by, lay_grounds, read_states, weigh
 
 from .opt_outs import OptOut, first_with_reference, keep_opt_out
@@ -102,11 +103,19 @@ async def accept(
         opt_out.recorded_at,
         opt_out.verified,
     )
+    await keep_withdrawals(session, opt_out.id, _withdrawn(opt_out, points.values()))
     weighed, databases = await weigh(session, laying, [points[one] for one in identifiers])
     states = await lay_grounds(session, laying, weighed)
     opened = [OpenedPoint(points[one].id, points[one].kind, one) for one in identifiers]
     position = max(state.position for state in states)
     return Receipt(opt_out, position, show_states(states, opened), databases, acknowledged=0)
+
+
+def _withdrawn(opt_out: OptOut, points: Iterable[Point]) -> list[Withdrawing]:
+    return [
+        Withdrawing(one.id, opt_out.brand, opt_out.media, opt_out.reason, opt_out.occurred_at)
+        for one in points
+    ]
 
 
 async def read_receipt(

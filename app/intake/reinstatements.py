@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contacts import lift_refusals
 from app.identifiers import Identifier
 from app.points import OpenedPoint, PointKeys, claim_points
 from app.registry import Lifting, lift
@@ -34,6 +35,13 @@ async def reinstate(
     """
     point = (await claim_points(session, keys, [identifier]))[identifier]
     opened = OpenedPoint(point.id, point.kind, identifier)
+    await lift_refusals(
+        session,
+        point.id,
+        brand=lifting.brand,
+        media=lifting.media,
+        before=lifting.occurred_at,
+    )
     changed = await lift(session, lifting, point)
     # What it once was, in its former normal form, is no other contact point to who asks.
     own = [state for state in changed if state.point == point.id]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.contacts import merge_contacts
 from app.platform.clock import now
 from app.platform.db import Database
 from app.points import (
@@ -70,6 +71,7 @@ class _Renormalising:
                 merging = await merge_stale(session, self.keys, self.read, chunk)
                 if merging.into:
                     into = {point: one.id for point, one in merging.into.items()}
+                    await merge_contacts(session, into)
                     erased = await _hand_on_erasures(session, into)
                     await merge_grounds(session, merging.into, erased=erased, at=now())
             merged += len(merging.into)

@@ -88,6 +88,11 @@ class Plan:
         """The contact points that will be told of."""
         return {point for point, _ in self.told}
 
+    @property
+    def listed(self) -> list[Listed]:
+        """The rows for which a ground will be laid, told or not."""
+        return [ground.listed for ground in (*self.laid, *self.kept)]
+
 
 _LAID = text("""
 SELECT a.n, coalesce((
