@@ -56,7 +56,8 @@ async def blocked(admin: httpx.AsyncClient) -> set[str]:
 
 async def choose(person: httpx.AsyncClient, page: str, *media: str) -> httpx.Response:
     """Save the page with these switches on."""
-    return await submit(person, page, **{f"may-{medium}": "on" for medium in media})
+    on = {f"may-{medium}:": "on" for medium in media}
+    return await submit(person, page, **{"shown:": "1"}, **on)
 
 
 async def test_a_link_names_nobody_and_no_two_are_alike(admin: httpx.AsyncClient) -> None:
@@ -72,7 +73,7 @@ async def test_a_switch_stands_for_each_medium_that_the_link_can_carry(
 ) -> None:
     page, _ = await link(admin)
     shown = await person.get(page)
-    assert re.findall(r'name="(may-[a-z]+)"', shown.text) == [
+    assert re.findall(r'name="(may-[a-z]+):"', shown.text) == [
         "may-voice",
         "may-sms",
         "may-messaging",
@@ -83,7 +84,7 @@ async def test_a_switch_stands_for_each_medium_that_the_link_can_carry(
     assert PHONE not in shown.text
     assert shown.headers["referrer-policy"] == "no-referrer"
     only, _ = await link(admin, media=["email"])
-    assert re.findall(r'name="(may-[a-z]+)"', (await person.get(only)).text) == ["may-email"]
+    assert re.findall(r'name="(may-[a-z]+):"', (await person.get(only)).text) == ["may-email"]
 
 
 async def test_switched_off_is_blocked_at_once_and_switched_on_again_is_not(
@@ -94,7 +95,7 @@ async def test_switched_off_is_blocked_at_once_and_switched_on_again_is_not(
     assert await blocked(admin) == {"voice", "messaging"}
     shown = await person.get(leads_to(saved))
     assert "Done. It counts from this moment." in words_in(shown)
-    assert "checked" not in re.findall(r'name="may-voice"[^>]*', shown.text)[0]
+    assert "checked" not in re.findall(r'name="may-voice:"[^>]*', shown.text)[0]
     await choose(person, page, "voice", "sms", "messaging", "email")
     assert await blocked(admin) == set()
 
@@ -103,7 +104,7 @@ async def test_stop_everything_stops_what_nobody_listed(
     admin: httpx.AsyncClient, person: httpx.AsyncClient
 ) -> None:
     page, _ = await link(admin, media=["email"])
-    await submit(person, page, stop="all", **{"may-email": "on"})
+    await submit(person, page, stop="all", **{"may-email:": "on"})
     assert await blocked(admin) == {"voice", "sms", "messaging", "email"}
 
 
@@ -116,7 +117,7 @@ async def test_a_link_lifts_only_what_a_link_laid(
     told = {"identifiers": BOTH[1:], "media": ["voice"], "channel": "front-desk"}
     assert (await admin.post("/v1/opt-outs", json=told)).status_code == 201
     shown = await person.get(page)
-    assert "disabled" in re.findall(r'name="may-voice"[^>]*', shown.text)[0]
+    assert "disabled" in re.findall(r'name="may-voice:"[^>]*', shown.text)[0]
     assert "stopped elsewhere at your request" in words_in(shown)
     await choose(person, page, "voice", "sms", "messaging", "email")
     assert await blocked(admin) == {"voice"}
@@ -142,7 +143,7 @@ async def test_a_switch_for_one_brand_leaves_the_others(
         await admin.post("/v1/brands", json={"slug": slug, "name": slug.title()})
     page, _ = await link(admin, brand="sauerkraut")
     assert "Your choice, for Sauerkraut and its partners" in words_in(await person.get(page))
-    await choose(person, page)
+    await submit(person, page, **{"shown:sauerkraut": "1"})
     for brand, decision in (("sauerkraut", "block"), ("pretzel", "allow")):
         asked = {"email": EMAIL, "medium": "email", "brand": brand}
         assert (await admin.post("/v1/checks", json=asked)).json()["decision"] == decision

@@ -28,11 +28,13 @@ class Ticket:
     ends_at: datetime
 
 
-async def issue_ticket(session: AsyncSession, user: UUID, *, at: datetime) -> str:
+async def issue_ticket(
+    session: AsyncSession, user: UUID, *, at: datetime, lasts: timedelta = LASTS
+) -> str:
     """Issue a ticket and give its text, which stands nowhere else; earlier ones are void."""
     text = new_secret()
     await session.execute(delete(TicketRow).where(TicketRow.user_id == user))
-    session.add(TicketRow(digest=_digest(text), user_id=user, issued_at=at, ends_at=at + LASTS))
+    session.add(TicketRow(digest=_digest(text), user_id=user, issued_at=at, ends_at=at + lasts))
     await session.flush()
     return text
 

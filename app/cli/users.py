@@ -22,9 +22,11 @@ from app.accounts import (
     issue_ticket,
     list_users,
 )
-from app.parties import CLI, find_channel, note
+from app.parties import CLI, UnknownParty, find_channel, note, party_number
 from app.platform.clock import now
+from app.platform.mails import is_mailable
 from app.platform.refusals import NotFound
+from app.points import PointKeys
 from app.settings import Settings, read_settings
 
 from .registry import opened, reached
@@ -36,6 +38,14 @@ app.add_typer(users, name="users")
 T = TypeVar("T")
 Login = Annotated[str, typer.Argument(help="The login, an e-mail address for instance.")]
 _ROLES = [role.word for role in Role]
+ForChannel = Annotated[str | None, typer.Option("--channel", help="The channel they record as.")]
+ForParty = Annotated[
+    str | None, typer.Option("--party", help="Or the party, as whose channels they record.")
+]
+ByMail = Annotated[
+    bool, typer.Option("--mail", help="Mail the link to the login instead of printing it.")
+]
+InLanguage = Annotated[str, typer.Option("--language", help="Of the mail: en or fr.")]
 
 
 @users.command("create")
@@ -44,28 +54,33 @@ def create(
     *,
     name: Annotated[str, typer.Option(help="The name that colleagues see.")],
     role: Annotated[str, typer.Option(help=f"One of {', '.join(_ROLES)}.")],
-    channel: Annotated[str | None, typer.Option(help="The channel they record as.")] = None,
+    channel: ForChannel = None,
+    party: ForParty = None,
+    mail: ByMail = False,
+    language: InLanguage = "en",
 ) -> None:
     """Let somebody in: prints the link by which they choose a password, alone on the last line."""
+    if mail:
+        _require_mailable(login, language)
 
-    async def made(session: AsyncSession) -> str:
-        new = NewUser(login, name, _role(role), await _channel(session, channel))
+    async def made(session: AsyncSession, settings: Settings) -> str:
+        number, party_number = await _place(session, channel, party)
+        new = NewUser(login, name, _role(role), number, party_number)
         try:
             user = await create_user(session, new, at=now())
         except LoginTaken:
             fail(f"There is a user {login} already.")
         await _note(session, "user.created", user, role=role)
-        return await issue_ticket(session, user.id, at=now())
+        return await _issue(session, settings, user, language if mail else None)
 
-    typer.echo("The link counts once, for 48 hours:", err=True)
-    typer.echo(_link(_run(made)))
+    _tell(_run(made), mailed=mail)
 
 
 @users.command("list")
 def list_all(*, as_json: AsJson = False) -> None:
     """List everybody, the disabled ones too."""
 
-    async def listed(session: AsyncSession) -> list[User]:
+    async def listed(session: AsyncSession, _: Settings) -> list[User]:
         found: list[User] = []
         while page := await list_users(session, after=found[-1].login if found else "", limit=500):
             found += page
@@ -91,15 +106,17 @@ def list_all(*, as_json: AsJson = False) -> None:
 
 
 @users.command()
-def invite(login: Login) -> None:
+def invite(login: Login, *, mail: ByMail = False, language: InLanguage = "en") -> None:
     """Print a new link by which somebody chooses a password, who lost it or was late."""
+    if mail:
+        _require_mailable(login, language)
 
-    async def invited(session: AsyncSession, user: User) -> str:
+    async def invited(session: AsyncSession, settings: Settings) -> str:
+        user = await _find(session, login)
         await _note(session, "user.invited", user)
-        return await issue_ticket(session, user.id, at=now())
+        return await _issue(session, settings, user, language if mail else None)
 
-    typer.echo("The link counts once, for 48 hours:", err=True)
-    typer.echo(_link(_with(login, invited)))
+    _tell(_run(invited), mailed=mail)
 
 
 @users.command()
@@ -107,13 +124,14 @@ def change(
     login: Login,
     *,
     role: Annotated[str, typer.Option(help=f"One of {', '.join(_ROLES)}.")],
-    channel: Annotated[str | None, typer.Option(help="The channel they record as.")] = None,
+    channel: ForChannel = None,
+    party: ForParty = None,
 ) -> None:
-    """Give somebody another role and channel."""
+    """Give somebody another role, and another channel or party."""
 
     async def changed(session: AsyncSession, user: User) -> None:
-        number = await _channel(session, channel)
-        await change_user(session, user.id, role=_role(role), channel=number)
+        number, of_party = await _place(session, channel, party)
+        await change_user(session, user.id, role=_role(role), channel=number, party=of_party)
         await _note(session, "user.changed", user, role=role)
 
     _with(login, changed)
@@ -153,12 +171,12 @@ def forget(login: Login) -> None:
     _with(login, forgotten)
 
 
-def _run(act: Callable[[AsyncSession], Awaitable[T]]) -> T:
+def _run(act: Callable[[AsyncSession, Settings], Awaitable[T]]) -> T:
     """Do something in one transaction of the registry that the settings name."""
 
     async def run(settings: Settings) -> T:
         async with opened(settings) as registry, registry.transaction() as session:
-            return await act(session)
+            return await act(session, settings)
 
     with reached() as settings:
         return asyncio.run(run(settings))
@@ -167,22 +185,67 @@ def _run(act: Callable[[AsyncSession], Awaitable[T]]) -> T:
 def _with(login: str, act: Callable[[AsyncSession, User], Awaitable[T]]) -> T:
     """Do something about the user of a login."""
 
-    async def run(session: AsyncSession) -> T:
-        try:
-            user = await find_user_by_login(session, login)
-        except NotFound:
-            fail(f"There is no user {login}.")
-        return await act(session, user)
+    async def run(session: AsyncSession, _: Settings) -> T:
+        return await act(session, await _find(session, login))
 
     return _run(run)
+
+
+async def _find(session: AsyncSession, login: str) -> User:
+    try:
+        return await find_user_by_login(session, login)
+    except NotFound:
+        fail(f"There is no user {login}.")
 
 
 async def _note(session: AsyncSession, action: str, user: User, **detail: object) -> None:
     await note(session, CLI, action, user.actor, now(), **detail)
 
 
-async def _channel(session: AsyncSession, slug: str | None) -> int | None:
-    return None if slug is None else (await find_channel(session, slug)).id
+async def _place(
+    session: AsyncSession, channel: str | None, party: str | None
+) -> tuple[int | None, int | None]:
+    """Find the numbers of a channel or of a party."""
+    if channel is not None and party is not None:
+        raise typer.BadParameter("a channel has its party already", param_hint="--party")
+    try:
+        number = None if channel is None else (await find_channel(session, channel)).id
+        return number, None if party is None else await party_number(session, party)
+    except (NotFound, UnknownParty):
+        fail(f"There is nothing named {channel or party}.")
+
+
+async def _issue(
+    session: AsyncSession, settings: Settings, user: User, language: str | None
+) -> str:
+    """Make a new link; with a language, put the mail that holds it into the outbox."""
+    at = now()
+    ticket = await issue_ticket(session, user.id, at=at)
+    if language is not None:
+        from app.console import mail_ticket, words_of  # noqa: PLC0415 - few commands mail
+
+        vault = PointKeys.from_settings(settings).vault
+        words = words_of(language, settings)
+        await mail_ticket(session, vault, user, ticket, words=words, settings=settings, at=at)
+    return ticket
+
+
+def _require_mailable(login: str, language: str) -> None:
+    """See that a link can be mailed, before anything is changed."""
+    if language not in ("en", "fr"):
+        raise typer.BadParameter(f"{language}: languages are en, fr", param_hint="--language")
+    if not read_settings().mails:
+        fail("No mail can be sent: OPTOUT_SMTP_HOST is not set.")
+    if not is_mailable(login):
+        fail(f"{login} is no address that can be written to.")
+
+
+def _tell(ticket: str, *, mailed: bool) -> None:
+    if mailed:
+        typer.echo("The worker sends the link, which counts once, for 48 hours.", err=True)
+        return
+    typer.echo("The link counts once, for 48 hours:", err=True)
+    typer.echo(_link(ticket))
 
 
 def _role(word: str) -> Role:

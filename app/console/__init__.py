@@ -4,7 +4,9 @@ It promises pages without inline code and without an asset from elsewhere, state
 POST with a token of the form alone, and no contact point in an address, a title or a log.
 """
 
+from .letters import mail_ticket
 from .live import Streams
 from .routes import ROUTERS
+from .words import words_of
 
-__all__ = ["ROUTERS", "Streams"]
+__all__ = ["ROUTERS", "Streams", "mail_ticket", "words_of"]

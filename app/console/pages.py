@@ -15,7 +15,7 @@ from app.platform.web import StrictRoute
 
 from .doors import Browser, ForeignForm, NotForYou, SignInNeeded, browser_of, remember_browser
 from .static import asset_path
-from .words import LANGUAGES, Words, choose_language, texts_of
+from .words import LANGUAGES, Words, choose_language, words_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -53,7 +53,7 @@ def words_for(request: Request) -> Words:
     """Find the words for whoever asks."""
     asked = request.query_params.get("lang") or request.cookies.get(_LANGUAGE)
     language = choose_language(asked, request.headers.get("accept-language", ""))
-    return Words(language, texts_of(language), request.app.state.settings.time_zone)
+    return words_of(language, request.app.state.settings)
 
 
 async def page(request: Request, template: str, *, status: int = 200, **shown: object) -> Response:

@@ -1,76 +1,73 @@
-"""The pages of people themselves: their preferences, the single click, the open form.
+"""The pages of people themselves who hold a link: their preferences, the single click.
 
 No account, no cookie that follows anybody. Who holds the link may suppress at once.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import Limit, address_block, count_try
+from app.accounts import Limit, count_try
 from app.identifiers import mask
 from app.intake import (
     BadLink,
+    Confirmation,
     Link,
     Purpose,
     Receipt,
     choose,
     click,
     find_opt_out,
-    object_openly,
     open_link,
     points_of,
-    read_choice,
+    read_choices,
     stop_everything,
 )
-from app.journal import ALL_MEDIA, EVERY_BRAND, EVERY_MEDIUM, Kind, Media
-from app.parties import Directory, TheDirectory, TheVault, find_brand, web_channel
-from app.platform.alarms import raise_alarm
+from app.journal import ALL_MEDIA, EVERY_BRAND, Kind, Media
+from app.parties import TheVault, list_brands, web_channel
 from app.platform.clock import now
 from app.platform.db import Session, database_of
 from app.platform.refusals import NotFound
 from app.platform.vault import Vault
-from app.points import (
-    DefaultRegion,
-    PointKeys,
-    ThePointKeys,
-    UnusableIdentifier,
-    read_identifier,
-)
+from app.points import DefaultRegion, PointKeys, ThePointKeys
 
 from .doors import Form, browser_of
+from .letters import mail_confirmation
 from .live import Streams, event, say_until
 from .pages import fill, go, page, pages
 from .shown import told
 
 preferences = pages("/p")
 one_click = pages("/u")
-objection = pages("/objection")
 
 _CLICKED = "One-Click"
-_PER_BLOCK = Limit(20, timedelta(hours=1))
-_IN_ALL = Limit(2_000, timedelta(hours=1))
-_USUAL = Limit(200, timedelta(hours=1))
-"""More than that in all is a surge, of which the operators hear once an hour."""
-_ONE_ALARM = Limit(1, timedelta(hours=1))
-_SCOPES = {
-    "all": EVERY_MEDIUM,
-    "calls": Media.VOICE,
-    "messages": Media.SMS | Media.MESSAGING,
-    "email": Media.EMAIL,
-}
+
+
+class _Section(NamedTuple):
+    """A brand with switches; the slug of every brand is empty, and it has no name."""
+
+    number: int
+    slug: str
+    name: str | None
+
+
+_MOST_BRANDS = 30
+"""Brands with switches of their own on the page of a link for every brand; none if there are more.
+"""
+_MAILS = Limit(3, timedelta(hours=1))
 
 
 @preferences.get("/{token}")
 async def show_preferences(
-    token: str, request: Request, keys: ThePointKeys, vault: TheVault, directory: TheDirectory
+    token: str, request: Request, keys: ThePointKeys, vault: TheVault
 ) -> Response:
     """Show how a person's contact points stand, and a switch for each medium."""
-    return await _preferences(request, keys, vault, directory, token, saved=None)
+    return await _preferences(request, keys, vault, token, saved=None)
 
 
 @preferences.post("/{token}")
@@ -90,21 +87,61 @@ async def save_preferences(
     if "stop" in fields:
         receipt: Receipt | None = await stop_everything(session, keys, link, channel=channel, at=at)
     else:
-        wanted = Media(0)
-        for medium in ALL_MEDIA:
-            if f"may-{medium.word}" in fields:
-                wanted |= medium
+        # Only what the form showed: a brand that it did not know of is left as it is.
+        wanted = {
+            brand.number: _switched_on(fields, brand)
+            for brand in await _sections(session, keys, link)
+            if f"shown:{brand.slug}" in fields
+        }
         receipt = await choose(session, keys, link, wanted, channel=channel, at=at)
     saved = "" if receipt is None else f"/{receipt.opt_out.id}"
     return go(request, f"/p/{token}/saved{saved}")
 
 
-@preferences.get("/{token}/saved")
-async def show_saved(
-    token: str, request: Request, keys: ThePointKeys, vault: TheVault, directory: TheDirectory
+def _switched_on(fields: Mapping[str, str], brand: _Section) -> Media:
+    wanted = Media(0)
+    for medium in ALL_MEDIA:
+        if f"may-{medium.word}:{brand.slug}" in fields:
+            wanted |= medium
+    return wanted
+
+
+@preferences.post("/{token}/confirm")
+async def ask_to_confirm(
+    token: str,
+    request: Request,
+    session: Session,
+    keys: ThePointKeys,
+    vault: TheVault,
+    fields: Form,
 ) -> Response:
+    """Mail the link's addresses, that they may answer whether they may be written to again."""
+    at = now()
+    link = await _open(session, request, vault, token, "preferences")
+    brands = {one.slug: one.number for one in await _sections(session, keys, link)}
+    brand = brands.get(fields.get("brand", ""))
+    addresses = [one for one in link.identifiers if one.kind is Kind.EMAIL]
+    if brand is None or not addresses or not request.app.state.settings.mails:
+        raise NotFound("There is nothing to confirm here.")
+    for address in addresses:
+        within = await count_try(
+            session, f"confirm/{keys.digests.digest(address)[1].hex()}", _MAILS, at=at
+        )
+        if within:
+            await mail_confirmation(session, request, vault, Confirmation(at, address, brand))
+    return go(request, f"/p/{token}/asked")
+
+
+@preferences.get("/{token}/asked")
+async def show_asked(token: str, request: Request, keys: ThePointKeys, vault: TheVault) -> Response:
+    """Say that a mail is on its way; the same if there were too many, or none can be written to."""
+    return await _preferences(request, keys, vault, token, saved=None, asked=True)
+
+
+@preferences.get("/{token}/saved")
+async def show_saved(token: str, request: Request, keys: ThePointKeys, vault: TheVault) -> Response:
     """Say that the switches stand as they are shown."""
-    return await _preferences(request, keys, vault, directory, token, saved="")
+    return await _preferences(request, keys, vault, token, saved="")
 
 
 @preferences.get("/{token}/saved/{id}")
@@ -114,10 +151,9 @@ async def show_saved_and_told(
     request: Request,
     keys: ThePointKeys,
     vault: TheVault,
-    directory: TheDirectory,
 ) -> Response:
     """Say that what was asked counts, and how many have been told."""
-    return await _preferences(request, keys, vault, directory, token, saved=id)
+    return await _preferences(request, keys, vault, token, saved=id)
 
 
 @preferences.get("/{token}/told/{id}")
@@ -152,19 +188,17 @@ async def _preferences(
     request: Request,
     keys: PointKeys,
     vault: Vault,
-    directory: Directory,
     token: str,
     *,
     saved: UUID | str | None,
+    asked: bool = False,
 ) -> Response:
     at = now()
     state = None
     async with database_of(request).reading() as session:
         link = await _open(session, request, vault, token, "preferences")
-        choice = await read_choice(session, keys, link)
-        brand = None
-        if link.brand != EVERY_BRAND:
-            brand = (await find_brand(session, await directory.brand_slug(link.brand))).name
+        sections = await _sections(session, keys, link)
+        choices = await read_choices(session, keys, link, [one.number for one in sections])
         if isinstance(saved, UUID):
             await _require_own(session, keys, link, saved)
             opt_out = await find_opt_out(session, saved, channel=None)
@@ -174,12 +208,29 @@ async def _preferences(
         "preferences.html",
         address=f"/p/{token}",
         people=[mask(one) for one in link.identifiers],
-        brand=brand,
-        media=[medium for medium in ALL_MEDIA if medium in link.carried],
-        choice=choice,
+        sections=list(zip(sections, choices, strict=True)),
+        all_media=ALL_MEDIA,
+        mails=request.app.state.settings.mails,
+        asked=asked,
         saved=saved,
         told=state,
     )
+
+
+async def _sections(session: AsyncSession, keys: PointKeys, link: Link) -> list[_Section]:
+    """List the brands that have switches on a link's page, the one it is for first.
+
+    Beside a brand's own stands every brand while something is suppressed for every one, so that
+    *stop everything* can be taken back where it was said.
+    """
+    every = _Section(EVERY_BRAND, "", None)
+    brands = await list_brands(session, limit=500)
+    if link.brand == EVERY_BRAND:
+        several = brands if 1 < len(brands) <= _MOST_BRANDS else []
+        return [every, *(_Section(one.id, one.slug, one.name) for one in several)]
+    own = [_Section(one.id, one.slug, one.name) for one in brands if one.id == link.brand]
+    (wider,) = await read_choices(session, keys, link, [EVERY_BRAND])
+    return [*own, every] if wider.suppressed else own
 
 
 async def _open(
@@ -229,37 +280,3 @@ async def take_one_click(
     return await page(
         request, "one_click.html", people=[mask(one) for one in link.identifiers], done=True
     )
-
-
-@objection.get("")
-async def show_objection(request: Request) -> Response:
-    """Ask somebody without a link what must not be called or written to."""
-    return await page(request, "objection.html", state="ask", who="")
-
-
-@objection.post("")
-async def take_objection(
-    request: Request, keys: ThePointKeys, vault: TheVault, region: DefaultRegion, fields: Form
-) -> Response:
-    """Block whatever was given, at once; the answer is the same whoever it is."""
-    at, database = now(), database_of(request)
-    block = address_block(request.client.host if request.client else "")
-    async with database.transaction() as session:
-        within = await count_try(session, f"objection-from/{block}", _PER_BLOCK, at=at)
-        within &= await count_try(session, "objection", _IN_ALL, at=at)
-        usual = await count_try(session, "objection-usual", _USUAL, at=at)
-        if not usual and await count_try(session, "objection-surge", _ONE_ALARM, at=at):
-            await raise_alarm(session, "objections.surge", at, within_an_hour=_USUAL.most)
-    who = fields.get("who", "").strip()[:400]
-    if not within:
-        return await page(request, "objection.html", status=429, state="tries", who=who)
-    kind = Kind.EMAIL if "@" in who else Kind.PHONE
-    try:
-        identifier = read_identifier(kind, who, region=region, pointer="/who")
-    except UnusableIdentifier:
-        return await page(request, "objection.html", status=422, state="unusable", who=who)
-    media = _SCOPES.get(fields.get("scope", "all"), EVERY_MEDIUM)
-    async with database.transaction() as session:
-        channel = await web_channel(session, vault, country=region, at=at)
-        await object_openly(session, keys, identifier, media, channel=channel, at=at)
-    return await page(request, "objection.html", state="done", who="")

@@ -1,6 +1,6 @@
 """Every page, in the order of the navigation."""
 
-from . import desk, people, sign_in, static
+from . import confirmations, desk, objection, people, sign_in, static
 
 ROUTERS = (
     static.assets,
@@ -11,5 +11,6 @@ ROUTERS = (
     desk.desk,
     people.preferences,
     people.one_click,
-    people.objection,
+    confirmations.confirming,
+    objection.objection,
 )

@@ -1,26 +1,34 @@
 """Signing in and out: password, second factor, invitation, the account's own page."""
 
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 import segno
 from fastapi import Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import (
     BadTicket,
+    Limit,
     TooManyTries,
     User,
     Visit,
     WeakPassword,
     WrongCredentials,
+    address_block,
     begin_enrolment,
     begin_session,
     check_code,
     check_password,
+    count_try,
     end_session,
     end_sessions,
     find_ticket,
+    find_user_by_login,
     hash_password,
+    issue_ticket,
     list_sessions,
     pass_second_factor,
     redeem_ticket,
@@ -29,14 +37,22 @@ from app.accounts import (
 from app.parties import TheVault, note
 from app.platform.clock import now
 from app.platform.db import database_of
+from app.platform.mails import is_mailable
+from app.platform.refusals import NotFound
+from app.platform.vault import Vault
 
 from .doors import Form, browser_of, sign_in_browser, sign_out_browser, signed_in
-from .pages import go, page, pages
+from .letters import mail_ticket
+from .pages import go, page, pages, words_for
 
 door = pages("/sign-in")
 account = pages("/account")
 invited = pages("/invited")
 leaving = pages("/sign-out")
+
+_LOST_FROM = Limit(10, timedelta(hours=1))
+_LOST = Limit(3, timedelta(hours=1))
+_RESET_LASTS = timedelta(hours=1)
 
 Half = Annotated[Visit, signed_in(half=True)]
 Signed = Annotated[Visit, signed_in()]
@@ -121,6 +137,49 @@ async def _show_enrolment(
         refused=refused,
         secret=enrolment.secret,
         picture=picture,
+    )
+
+
+@door.get("/lost")
+async def show_lost(request: Request) -> Response:
+    """Ask for the login whose password is lost, where mail can be sent."""
+    return await page(request, "lost.html", state="ask", mails=request.app.state.settings.mails)
+
+
+@door.post("/lost")
+async def send_lost(request: Request, vault: TheVault, fields: Form) -> Response:
+    """Mail a new link, if there is such a user; the answer is the same whether or not."""
+    at, settings = now(), request.app.state.settings
+    login = fields.get("login", "").strip().lower()[:200]
+    block = address_block(request.client.host if request.client else "")
+    async with database_of(request).transaction() as session:
+        within = await count_try(session, f"lost-from/{block}", _LOST_FROM, at=at)
+        if within and await count_try(session, f"lost/{login}", _LOST, at=at) and settings.mails:
+            with suppress(NotFound):
+                await _mail_reset(session, request, vault, login, at)
+    state = "done" if within else "tries"
+    return await page(
+        request, "lost.html", status=200 if within else 429, state=state, mails=settings.mails
+    )
+
+
+async def _mail_reset(
+    session: AsyncSession, request: Request, vault: Vault, login: str, at: datetime
+) -> None:
+    user = await find_user_by_login(session, login)
+    if user.disabled_at is not None or not is_mailable(user.login):
+        return
+    ticket = await issue_ticket(session, user.id, at=at, lasts=_RESET_LASTS)
+    await note(session, user.actor, "user.reset-asked", user.actor, at)
+    await mail_ticket(
+        session,
+        vault,
+        user,
+        ticket,
+        words=words_for(request),
+        settings=request.app.state.settings,
+        at=at,
+        lasts=_RESET_LASTS,
     )
 
 

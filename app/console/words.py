@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from app.platform.clock import now
+from app.settings import Settings
 
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -69,6 +70,12 @@ def texts_of(language: Language) -> Mapping[str, str]:
     """Read the words of a language, once."""
     text = files(__package__).joinpath(f"words/{language}.toml").read_text("utf-8")
     return dict(_flat(tomllib.loads(text)))
+
+
+def words_of(language: str, settings: Settings) -> Words:
+    """Take the words of a language."""
+    known: Language = "fr" if language == "fr" else "en"
+    return Words(known, texts_of(known), settings.time_zone)
 
 
 def choose_language(asked: str | None, accepted: str) -> Language:

@@ -4,6 +4,14 @@ It alone may touch registry and contacts in one transaction. What it acknowledge
 """
 
 from . import api, imports_api, inbound_api, people_api
+from .confirmations import (
+    ASKED_WITHIN,
+    VERIFIED_WITHIN,
+    Confirmation,
+    confirm,
+    open_confirmation,
+    seal_confirmation,
+)
 from .desk import (
     TAKE_BACK_WITHIN,
     Recorded,
@@ -24,7 +32,7 @@ from .inbound_events import SEALED as _OF_EVENTS
 from .inbound_events import forget_events
 from .links import BadLink, Link, Purpose, open_link, revoke_links, seal_link
 from .opt_outs import OptOut, Voided, find_opt_out, void
-from .people import Choice, choose, click, object_openly, read_choice, stop_everything
+from .people import Choice, choose, click, object_openly, read_choices, stop_everything
 from .receipts import Hop, Propagation, Receipt, accept, read_propagation, read_receipt
 from .renormalising import Renormalised, renormalise
 
@@ -32,14 +40,17 @@ ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS, *people_api.ROUTERS, *inbound_api
 SEALED = (*_OF_IMPORTS, *_OF_EVENTS)
 
 __all__ = [
+    "ASKED_WITHIN",
     "IMPORT",
     "ROUTERS",
     "SEALED",
     "TAKE_BACK_WITHIN",
+    "VERIFIED_WITHIN",
     "VOID",
     "Act",
     "BadLink",
     "Choice",
+    "Confirmation",
     "Doors",
     "History",
     "Hop",
@@ -56,15 +67,17 @@ __all__ = [
     "choose",
     "click",
     "complete_erasure",
+    "confirm",
     "count_since",
     "find_opt_out",
     "forget_events",
     "import_handler",
     "object_openly",
+    "open_confirmation",
     "open_erasures",
     "open_link",
     "points_of",
-    "read_choice",
+    "read_choices",
     "read_history",
     "read_propagation",
     "read_receipt",
@@ -72,6 +85,7 @@ __all__ = [
     "renormalise",
     "require_takeable",
     "revoke_links",
+    "seal_confirmation",
     "seal_link",
     "stop_everything",
     "void",

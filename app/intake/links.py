@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +19,7 @@ from app.identifiers import Identifier
 from app.journal import Kind, Media
 from app.platform.vault import Unsealable, Vault
 
-Purpose = Literal["preferences", "one-click"]
+Purpose = Literal["preferences", "one-click", "confirmation"]
 _LONGEST = 16_384
 
 
@@ -61,6 +61,11 @@ def seal_link(vault: Vault, link: Link, purpose: Purpose) -> str:
         int(link.media),
         [[int(one.kind), one.value] for one in link.identifiers],
     ]
+    return seal_token(vault, told, purpose)
+
+
+def seal_token(vault: Vault, told: object, purpose: Purpose) -> str:
+    """Write JSON as a token of one purpose."""
     plain = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
     return urlsafe_b64encode(vault.seal(plain, _context(purpose))).rstrip(b"=").decode()
 
@@ -73,12 +78,28 @@ async def open_link(
     Raises:
         BadLink: it is none of these.
     """
-    link = _read(vault, token, purpose)
-    revoked_at = await session.scalar(text("SELECT max(before) FROM link_revocations"))
-    too_old = link.issued_at < at - timedelta(days=days)
-    if too_old or (revoked_at is not None and link.issued_at < revoked_at):
-        raise BadLink
+    issued, brand, media, identifiers = open_token(vault, token, purpose)
+    link = Link(
+        [Identifier(Kind(kind), value) for kind, value in identifiers],
+        brand,
+        Media(media),
+        datetime.fromtimestamp(issued, UTC),
+    )
+    await require_fresh(session, link.issued_at, lasts=timedelta(days=days), at=at)
     return link
+
+
+async def require_fresh(
+    session: AsyncSession, issued_at: datetime, *, lasts: timedelta, at: datetime
+) -> None:
+    """See that a token is not too old, and was issued after all were revoked last.
+
+    Raises:
+        BadLink: it is not.
+    """
+    revoked_at = await session.scalar(text("SELECT max(before) FROM link_revocations"))
+    if issued_at < at - lasts or (revoked_at is not None and issued_at < revoked_at):
+        raise BadLink
 
 
 async def revoke_links(session: AsyncSession, *, before: datetime) -> None:
@@ -89,21 +110,19 @@ async def revoke_links(session: AsyncSession, *, before: datetime) -> None:
     )
 
 
-def _read(vault: Vault, token: str, purpose: Purpose) -> Link:
+def open_token(vault: Vault, token: str, purpose: Purpose) -> Any:  # noqa: ANN401 - JSON
+    """Read what a token of one purpose tells.
+
+    Raises:
+        BadLink: it is none.
+    """
     if len(token) > _LONGEST:
         raise BadLink
     try:
         sealed = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
-        told = json.loads(vault.unseal(sealed, _context(purpose)))
+        return json.loads(vault.unseal(sealed, _context(purpose)))
     except (ValueError, Unsealable):
         raise BadLink from None
-    issued, brand, media, identifiers = told
-    return Link(
-        [Identifier(Kind(kind), value) for kind, value in identifiers],
-        brand,
-        Media(media),
-        datetime.fromtimestamp(issued, UTC),
-    )
 
 
 def _context(purpose: Purpose) -> bytes:

@@ -4,16 +4,19 @@ A link is a weak credential, for mails are forwarded and logs keep addresses: it
 once, and takes back only what was laid by a link.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum, unique
+from functools import reduce
+from operator import and_, or_
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Identifier
-from app.journal import EVERY_BRAND, EVERY_MEDIUM, Media, Reason
+from app.journal import EVERY_BRAND, EVERY_MEDIUM, Kind, Media, Reason
 from app.platform.ids import new_id
 from app.points import PointKeys, find_point, lock_points
 from app.registry import Lifting, grounds_on, lift_some, read_states
@@ -37,6 +40,7 @@ class Door(IntEnum):
     PAGE = 1
     ONE_CLICK = 2
     FORM = 3
+    CONFIRMED_FORM = 4
 
 
 _BY_LINK = (Door.PAGE, Door.ONE_CLICK)
@@ -44,53 +48,102 @@ _BY_LINK = (Door.PAGE, Door.ONE_CLICK)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How a link's contact points stand: what is suppressed, and what the link may take back."""
+    """How a link's contact points stand for one brand; 0 is every brand.
 
+    Of the ``media`` for which there is a switch some are ``suppressed``; of these the link may
+    take back what is ``takeable``, ``wider`` stands for every brand, and ``confirmable`` can be
+    lifted by whoever answers a mail to the address.
+    """
+
+    brand: int
+    media: Media
     suppressed: Media
     takeable: Media
+    wider: Media
+    confirmable: Media
 
 
-async def read_choice(session: AsyncSession, keys: PointKeys, link: Link) -> Choice:
-    """Tell how the contact points of a link stand for its brand; what stands for one stands."""
-    suppressed, fixed = Media(0), Media(0)
-    for identifier in link.identifiers:
-        point = await find_point(session, keys, identifier)
-        if point is None:
-            continue
-        for state in await read_states(session, [point]):
-            if state.brand in (EVERY_BRAND, link.brand):
-                suppressed |= state.media & identifier.kind.carries
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What stands about one contact point, by brand: in all, by links, by others."""
+
+    kind: Kind
+    all: Mapping[int, Media]
+    own: Mapping[int, Media]
+    others: Mapping[int, Media]
+
+
+async def read_choices(
+    session: AsyncSession, keys: PointKeys, link: Link, brands: Sequence[int]
+) -> list[Choice]:
+    """Tell how the contact points of a link stand for each of some brands."""
+    standing = [await _stands(session, keys, one) for one in link.identifiers]
+    return [_choice(link, brand, standing) for brand in brands]
+
+
+async def _stands(session: AsyncSession, keys: PointKeys, identifier: Identifier) -> _Standing:
+    states: dict[int, Media] = {}
+    by: tuple[dict[int, Media], dict[int, Media]] = ({}, {})
+    point = await find_point(session, keys, identifier)
+    if point is not None:
+        states = {one.brand: one.media for one in await read_states(session, [point])}
         own = await _laid_by_links(session, point)
         for ground in await grounds_on(session, point, most=_MOST):
-            of_others = ground.opt_out not in own or ground.brand != link.brand
-            if of_others and ground.brand in (EVERY_BRAND, link.brand) and not ground.voided_at:
-                fixed |= ground.media & ~ground.lifted & identifier.kind.carries
-    shown = suppressed & link.carried
-    return Choice(shown, shown & ~fixed)
+            whose = by[ground.opt_out not in own]
+            media = Media(0) if ground.voided_at else ground.media & ~ground.lifted
+            whose[ground.brand] = whose.get(ground.brand, Media(0)) | media
+    return _Standing(identifier.kind, states, *by)
+
+
+def _choice(link: Link, brand: int, standing: Sequence[_Standing]) -> Choice:
+    """Tell how a brand stands: suppressed is what is so at every contact point that carries it."""
+    nothing = Media(0)
+    suppressed = reduce(
+        and_,
+        (
+            one.all.get(EVERY_BRAND, nothing) | one.all.get(brand, nothing) | ~one.kind.carries
+            for one in standing
+        ),
+        EVERY_MEDIUM,
+    ) & reduce(or_, (one.kind.carries for one in standing), nothing)
+    of_every_brand = reduce(or_, (one.all.get(EVERY_BRAND, nothing) for one in standing), nothing)
+    wider = suppressed & of_every_brand if brand != EVERY_BRAND else nothing
+    others = reduce(or_, (one.others.get(brand, nothing) for one in standing), nothing)
+    own = reduce(or_, (one.own.get(brand, nothing) for one in standing), nothing)
+    takeable = suppressed & own & ~others & ~wider
+    mailed = any(one.kind is Kind.EMAIL for one in standing)
+    confirmable = suppressed & others & ~wider & Media.EMAIL if mailed else nothing
+    media = link.carried | takeable
+    return Choice(brand, media, suppressed & media, takeable, wider & media, confirmable & media)
 
 
 async def choose(
     session: AsyncSession,
     keys: PointKeys,
     link: Link,
-    wanted: Media,
+    wanted: Mapping[int, Media],
     *,
     channel: int,
     at: datetime,
 ) -> Receipt | None:
     """Suppress the media that are not wanted any more, and take back those that are again.
 
-    ``wanted`` are the switches that are on. Taken back is only what links laid. Returns the
-    receipt of what was suppressed, None where nothing was.
+    ``wanted`` are the switches that are on, by brand. Taken back is only what links laid. Returns
+    the receipt of what was suppressed last, None where nothing was.
     """
-    choice = await read_choice(session, keys, link)
-    again = choice.takeable & wanted
-    if again:
-        await _take_back(session, keys, link, again, channel=channel, at=at)
-    refused = link.carried & ~wanted & ~choice.suppressed
-    if not refused:
-        return None
-    return await _object(session, keys, link, refused, Reason.OBJECTION, Door.PAGE, channel, at)
+    receipt = None
+    # All as it stood before: what is lifted for every brand must not be refused for each.
+    for choice in await read_choices(session, keys, link, list(wanted)):
+        own = replace(link, brand=choice.brand)
+        again = choice.takeable & wanted[choice.brand]
+        if again:
+            await _take_back(session, keys, own, again, channel=channel, at=at)
+        refused = choice.media & ~wanted[choice.brand] & ~choice.suppressed
+        if refused:
+            receipt = await _object(
+                session, keys, own, refused, Reason.OBJECTION, Door.PAGE, channel, at
+            )
+    return receipt
 
 
 async def stop_everything(
@@ -107,7 +160,7 @@ async def click(
     session: AsyncSession, keys: PointKeys, link: Link, *, channel: int, at: datetime
 ) -> Receipt | None:
     """Suppress what a single click suppresses (RFC 8058); None if all of it stands already."""
-    choice = await read_choice(session, keys, link)
+    (choice,) = await read_choices(session, keys, link, [link.brand])
     if not link.clicked & ~choice.suppressed:
         return None
     return await _object(

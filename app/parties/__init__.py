@@ -44,6 +44,7 @@ from .parties import (
     create_party,
     find_party,
     list_parties,
+    party_number,
 )
 from .quotas import Quotas
 from .reads import Reads
@@ -113,6 +114,7 @@ __all__ = [
     "list_keys",
     "list_parties",
     "note",
+    "party_number",
     "register_database",
     "requires",
     "revoke_key",

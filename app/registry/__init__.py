@@ -24,6 +24,7 @@ from .grounds import (
     lift_some,
     opt_outs_about,
     reinstatements_of,
+    verify_grounds,
     void_grounds,
     weigh,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "rederive",
     "reinstatements_of",
     "tell_erased",
+    "verify_grounds",
     "void_grounds",
     "void_these",
     "weigh",

@@ -306,6 +306,13 @@ async def void_grounds(
     return await rederive(session, Cause(Change.LIFTED, reason, Lane.LIVE, at, at), points)
 
 
+async def verify_grounds(session: AsyncSession, opt_out: UUID) -> None:
+    """Note that the contact points of an opt-out are proven to be theirs who made it."""
+    await session.execute(
+        text("UPDATE grounds SET verified = true WHERE opt_out = :opt_out"), {"opt_out": opt_out}
+    )
+
+
 _GROUND = """
 SELECT point, opt_out, line, brand, media, lifted, reason, channel, occurred_at, voided_at,
        verified, position
