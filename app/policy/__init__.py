@@ -5,9 +5,19 @@ wins, and that a past moment is judged by the rules that were in force then, at 
 person. What is on record about somebody comes in as ``Known``; packs only compare ``Facts``.
 """
 
-from .facts import FACTS, NO_FACTS, Facts
-from .places import Places, Source
+from .calendars import closing, holiday_name, local_date, opening, spans_of
+from .codex import OwnPack, packaged, the_law
+from .consents import lasts_until, years_later
+from .evaluating import evaluate
+from .facts import FACTS, NO_FACTS, Facts, Objection, Purpose, Sector
+from .judging import Brief, Hearing
+from .law import Chapter, Law
+from .packs import CallerIds, Hours, Pack, Parameter, Rule
+from .places import ZONES, Places, Source, places_of, zones_of
+from .reading import BadPack, read_pack
 from .records import (
+    ATTEMPT_DAYS,
+    MOST_ATTEMPTS,
     NOTHING_KNOWN,
     AttemptRecord,
     ConsentRecord,
@@ -21,26 +31,56 @@ from .rulings import Obligation, Reason, Ruling
 from .words import Audience, Confidence, Decision, Medium, medium_of, object_key
 
 __all__ = [
+    "ATTEMPT_DAYS",
     "FACTS",
+    "MOST_ATTEMPTS",
     "NOTHING_KNOWN",
     "NO_FACTS",
+    "ZONES",
     "AttemptRecord",
     "Audience",
+    "BadPack",
+    "Brief",
+    "CallerIds",
+    "Chapter",
     "Confidence",
     "ConsentRecord",
     "ContractRecord",
     "Decision",
     "Facts",
+    "Hearing",
+    "Hours",
     "Known",
+    "Law",
     "Medium",
+    "Objection",
     "Obligation",
+    "OwnPack",
+    "Pack",
+    "Parameter",
     "Places",
     "Profile",
+    "Purpose",
     "Reason",
     "RequestRecord",
+    "Rule",
     "Ruling",
+    "Sector",
     "Source",
     "Terms",
+    "closing",
+    "evaluate",
+    "holiday_name",
+    "lasts_until",
+    "local_date",
     "medium_of",
     "object_key",
+    "opening",
+    "packaged",
+    "places_of",
+    "read_pack",
+    "spans_of",
+    "the_law",
+    "years_later",
+    "zones_of",
 ]

@@ -1,0 +1,157 @@
+"""What is on record, made into facts: which consent counts, which contract, which refusal."""
+
+from datetime import date
+
+import pytest
+
+from app.journal import Media
+from app.policy import (
+    ConsentRecord,
+    ContractRecord,
+    Known,
+    Profile,
+    RequestRecord,
+    Terms,
+    medium_of,
+    object_key,
+)
+from tests.lawful import BRAND, OBJECT, OTHER_BRAND, attempts, consent, judge, local, told
+
+
+@pytest.mark.parametrize(
+    ("known", "decision", "reason"),
+    [
+        pytest.param((consent(brand=OTHER_BRAND),), "block", "no_valid_phone_consent", id="other"),
+        pytest.param((consent(object="x"),), "block", "no_valid_phone_consent", id="object"),
+        pytest.param((consent(media=Media.SMS),), "block", "no_valid_phone_consent", id="medium"),
+        pytest.param((consent(complete=False),), "block", "no_valid_phone_consent", id="proof"),
+        pytest.param(
+            (consent(unproven=True),), "block", "no_individual_proof_of_consent", id="unproven"
+        ),
+        pytest.param(
+            (consent(withdrawn_at=local("2026-11-01T09:00")),),
+            "block",
+            "consent_withdrawn",
+            id="withdrawn",
+        ),
+        pytest.param(
+            (consent("2026-12-01T10:00"),), "block", "no_valid_phone_consent", id="not yet"
+        ),
+        pytest.param(
+            (
+                consent(withdrawn_at=local("2026-11-01T09:00")),
+                consent("2026-11-02T10:00"),
+            ),
+            "allow",
+            "consent_r223_1",
+            id="given anew",
+        ),
+        pytest.param(
+            (
+                consent(withdrawn_at=local("2026-11-03T09:00")),
+                consent("2026-11-02T10:00"),
+            ),
+            "block",
+            "consent_withdrawn",
+            id="withdrawn after all",
+        ),
+        pytest.param(
+            (consent(complete=False), consent(brand=OTHER_BRAND), consent()),
+            "allow",
+            "consent_r223_1",
+            id="one serves",
+        ),
+    ],
+)
+def test_a_consent_serves_one_company_object_and_medium_with_its_proof(
+    known: tuple[ConsentRecord, ...], decision: str, reason: str
+) -> None:
+    assert told(judge("2026-11-20T11:00", Known(known)))[:2] == (decision, [reason])
+
+
+def test_a_campaign_that_names_no_company_or_object_has_no_consent() -> None:
+    for terms in (Terms(object=OBJECT), Terms(brand=BRAND)):
+        assert judge("2026-11-20T11:00", Known((consent(),)), terms=terms).decision == "block"
+
+
+def test_a_running_contract_permits_an_offer_about_it_and_no_other() -> None:
+    def known(*, to_on: date | None = None) -> Known:
+        return Known(contracts=(ContractRecord(BRAND, OBJECT, date(2026, 1, 1), to_on),))
+
+    assert told(judge("2026-11-20T11:00", known()))[1] == ["ongoing_contract_related_offer"]
+    other = Terms(brand=BRAND, object="solar panels")
+    assert judge("2026-11-20T11:00", known(), terms=other).decision == "block"
+    assert judge("2026-11-20T11:00", known(to_on=date(2026, 11, 21))).decision == "allow"
+    assert judge("2026-11-20T11:00", known(to_on=date(2026, 11, 20))).decision == "block"
+
+
+def test_a_professional_is_called_about_what_fits_the_job() -> None:
+    profile = Profile("professional", subscriber="natural_person", fits=frozenset({OBJECT}))
+    assert told(judge("2026-11-21T11:00", Known(profile=profile)))[:2] == (
+        "allow",
+        ["b2b_legitimate_interest"],
+    )
+    other = Terms(brand=BRAND, object="holidays")
+    assert told(judge("2026-11-20T11:00", Known(profile=profile), terms=other))[:2] == (
+        "block",
+        ["no_legal_basis"],
+    )
+    machine = Terms(brand=BRAND, object=OBJECT, automated=True)
+    assert told(judge("2026-11-20T11:00", Known(profile=profile), terms=machine))[:2] == (
+        "review",
+        ["sole_trader_is_natural_person"],
+    )
+
+
+def test_a_refusal_blocks_without_an_end_since_the_opt_in() -> None:
+    refused = attempts("2024-01-15T11:00", refused=True)
+    known = Known((consent(),), attempts=refused)
+    assert told(judge("2026-11-20T11:00", known))[:2] == ("block", ["refusal_is_withdrawal"])
+
+
+def test_an_agreed_time_counts_if_the_consent_holds_it() -> None:
+    saturday = (local("2026-11-21T18:00"), local("2026-11-21T19:00"))
+    known = Known((consent(slots=(saturday,)),))
+    ruling = judge("2026-11-21T18:30", known)
+    assert (ruling.decision, ruling.valid_until) == ("allow", saturday[1])
+    assert judge("2026-11-21T19:00", known).decision == "defer"
+    other = Terms(brand=BRAND, object=OBJECT, slot=local("2026-11-22T18:30"))
+    assert judge("2026-11-21T18:30", known, terms=other).decision == "defer"
+
+
+def test_a_request_to_be_called_back_is_fresh_for_five_working_days() -> None:
+    """Asked on Friday 6 November; Wednesday the 11th is a holiday."""
+    known = Known(requests=(RequestRecord(BRAND, OBJECT, local("2026-11-06T17:00")),))
+    terms = Terms(brand=BRAND, object=OBJECT, sector="energy_renovation")
+    assert judge("2026-11-16T11:00", known, terms=terms).decision == "review"
+    assert told(judge("2026-11-17T11:00", known, terms=terms))[:2] == (
+        "block",
+        ["sector_ban_energy"],
+    )
+
+
+def test_a_machine_shows_a_verified_number() -> None:
+    known = Known((consent(),))
+    for caller_id, decision in (("+33162000000", "allow"), ("+33199000000", "block")):
+        terms = Terms(brand=BRAND, object=OBJECT, automated=True, caller_id=caller_id)
+        assert judge("2026-11-20T11:00", known, terms=terms).decision == decision
+
+
+def test_messaging_is_judged_as_sms() -> None:
+    assert medium_of(Media.MESSAGING, automated=True) == medium_of(Media.SMS, automated=False)
+    night = judge(
+        "2026-11-20T22:00", Known((consent(media=Media.MESSAGING),)), media=Media.MESSAGING
+    )
+    assert told(night) == ("defer", ["operator_sms_hours"], local("2026-11-21T08:00"))
+
+
+def test_an_object_is_the_same_however_it_is_written() -> None:
+    assert object_key("  Heat\tPumps ") == OBJECT
+
+
+def test_what_waits_for_a_time_at_which_it_would_be_blocked_is_told_no_time() -> None:
+    """A refusal of 10 July 2026 is sixty days old when only consent permits a call."""
+    contract = ContractRecord(BRAND, OBJECT, date(2026, 1, 1))
+    calls = attempts("2026-07-10T11:00", refused=True)
+    ruling = judge("2026-08-10T11:00", Known(contracts=(contract,), attempts=calls))
+    assert told(ruling) == ("defer", ["refused_less_than_60_days_ago"], None)
