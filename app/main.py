@@ -40,6 +40,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             look_ups, access.quotas, keys, directory, app.state.settings, access.reads
         )
         app.state.doors = intake.Doors(database, keys, directory)
+        app.state.arrivals = intake.Arrivals(app.state.settings.time_zone)
         app.state.head_watch = delivery.HeadWatch(database)
         app.state.streams = streams = console.Streams()
         app.state.snapshots = delivery.Snapshots(database, keys, directory)

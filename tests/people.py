@@ -13,6 +13,7 @@ from app.accounts import (
     NewUser,
     Role,
     User,
+    begin_session,
     create_user,
     find_user,
     hash_password,
@@ -60,6 +61,13 @@ async def let_in(
     async with database.transaction() as session:
         await redeem_ticket(session, ticket, hashed, at=now())
         return await find_user(session, user.id)
+
+
+async def session_of(database: Database, login: str, role: Role) -> str:
+    """Let somebody in and sign them in, second factor and all: the token of their session."""
+    user = await let_in(database, login, role)
+    async with database.transaction() as session:
+        return await begin_session(session, user.id, whole=True, browser="a test", at=now())
 
 
 def token_in(page: httpx.Response) -> str:

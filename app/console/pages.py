@@ -14,6 +14,7 @@ from app.platform.problems import Problem
 from app.platform.web import StrictRoute
 
 from .doors import Browser, ForeignForm, NotForYou, SignInNeeded, browser_of, remember_browser
+from .navigation import seen_by
 from .static import asset_path
 from .words import LANGUAGES, Words, choose_language, words_of
 
@@ -30,8 +31,6 @@ _HEADERS = {
     "Vary": "Accept-Language, Cookie",
 }
 _LANGUAGE = "optout_language"
-NAVIGATION = (("/desk", "desk", Role.AGENT), ("/users", "users", Role.ADMIN))
-"""The pages at the head of each: address, word, and the least role that sees it there."""
 _A_YEAR = 31_536_000
 
 
@@ -45,7 +44,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    templates.globals.update(asset=asset_path, navigation=NAVIGATION, Role=Role)
+    templates.globals.update(asset=asset_path, seen_by=seen_by, Role=Role)
     return templates
 
 

@@ -1,6 +1,6 @@
 """Every page, in the order of the navigation."""
 
-from . import confirmations, desk, objection, people, sign_in, static
+from . import confirmations, databases, desk, objection, overview, people, sign_in, static
 
 ROUTERS = (
     static.assets,
@@ -9,6 +9,8 @@ ROUTERS = (
     sign_in.account,
     sign_in.leaving,
     desk.desk,
+    overview.overview,
+    databases.databases,
     people.preferences,
     people.one_click,
     confirmations.confirming,

@@ -19,6 +19,8 @@ _TYPES = {
     "desk.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "hx-sse.min.js": "text/javascript; charset=utf-8",
+    "officer.css": "text/css; charset=utf-8",
+    "officer.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 _FOREVER = "public, max-age=31536000, immutable"

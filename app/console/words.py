@@ -1,4 +1,6 @@
-"""The words of the pages in French and English: one file for each language, the same keys in both.
+"""The words of the pages in French and English: the same keys in both languages.
+
+Those of ``fr.toml`` and ``en.toml`` are everybody's, those of ``fr-officer.toml`` the officer's.
 
 A count picks between ``key_one`` and ``key_many``: in French zero is singular, in English not.
 """
@@ -6,7 +8,7 @@ A count picks between ``key_one`` and ``key_many``: in French zero is singular, 
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, get_args
@@ -18,6 +20,8 @@ from app.settings import Settings
 Language = Literal["en", "fr"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 _AT_MOST = 200
+_SPANS = ((99.5, 1, "time.s"), (5_970, 60, "time.min"), (172_800, 3_600, "time.h"))
+"""Below how many seconds a unit is used, how many it has, and its word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,31 @@ class Words:
         written = f"{value:.1f} s"
         return written if self.language == "en" else written.replace(".", ",")
 
+    def milliseconds(self, value: float) -> str:
+        """Write how long a request took, given in seconds."""
+        return f"{self.number(round(value * 1000))} ms" if value < 1 else self.seconds(value)
+
+    def tick(self, value: float) -> str:
+        """Write a round number of seconds as a scale does."""
+        if value >= 1:
+            return self.span(value)
+        return self.seconds(value) if value >= 0.1 else self.milliseconds(value)  # noqa: PLR2004 - the tenths it has
+
+    def span(self, value: float) -> str:
+        """Write how long something lasts, in the one unit that fits it."""
+        for most, size, unit in _SPANS:
+            if value < most:
+                return self("time.span", value=self.number(round(value / size)), unit=self(unit))
+        return self("time.days", days=self.number(round(value / 86_400)))
+
+    def date(self, on: date) -> str:
+        """Write a day."""
+        return f"{on.day} {self(f'month.m{on.month}')} {on.year}"
+
+    def day_of(self, at: datetime) -> str:
+        """Write the day of an instant."""
+        return self.date(at.astimezone(self.zone).date())
+
     def clock(self, at: datetime) -> str:
         """Write the time of day, to the minute."""
         return f"{at.astimezone(self.zone):%H:%M}"
@@ -57,8 +86,7 @@ class Words:
         local, today = at.astimezone(self.zone), now().astimezone(self.zone).date()
         if local.date() == today:
             return self("time.today", time=f"{local:%H:%M:%S}")
-        day = f"{local.day} {self(f'month.m{local.month}')} {local.year}"
-        return self("time.day", day=day, time=f"{local:%H:%M}")
+        return self("time.day", day=self.date(local.date()), time=f"{local:%H:%M}")
 
     def country(self, code: str) -> str:
         """Name a country, by its code where this file does not know it."""
@@ -68,8 +96,11 @@ class Words:
 @cache
 def texts_of(language: Language) -> Mapping[str, str]:
     """Read the words of a language, once."""
-    text = files(__package__).joinpath(f"words/{language}.toml").read_text("utf-8")
-    return dict(_flat(tomllib.loads(text)))
+    texts: dict[str, str] = {}
+    for file in sorted(files(__package__).joinpath("words").iterdir(), key=lambda one: one.name):
+        if file.name.startswith(language):
+            texts |= dict(_flat(tomllib.loads(file.read_text("utf-8"))))
+    return texts
 
 
 def words_of(language: str, settings: Settings) -> Words:

@@ -4,6 +4,7 @@ It alone may touch registry and contacts in one transaction. What it acknowledge
 """
 
 from . import api, imports_api, inbound_api, people_api
+from .arrivals import Arrivals, Day
 from .confirmations import (
     ASKED_WITHIN,
     VERIFIED_WITHIN,
@@ -31,7 +32,7 @@ from .inbound import Doors
 from .inbound_events import SEALED as _OF_EVENTS
 from .inbound_events import forget_events
 from .links import BadLink, Link, Purpose, open_link, revoke_links, seal_link
-from .opt_outs import OptOut, Voided, find_opt_out, void
+from .opt_outs import Filter, OptOut, Voided, find_opt_out, list_opt_outs, void
 from .people import Choice, choose, click, object_openly, read_choices, stop_everything
 from .receipts import Hop, Propagation, Receipt, accept, read_propagation, read_receipt
 from .renormalising import Renormalised, renormalise
@@ -48,10 +49,13 @@ __all__ = [
     "VERIFIED_WITHIN",
     "VOID",
     "Act",
+    "Arrivals",
     "BadLink",
     "Choice",
     "Confirmation",
+    "Day",
     "Doors",
+    "Filter",
     "History",
     "Hop",
     "Link",
@@ -72,6 +76,7 @@ __all__ = [
     "find_opt_out",
     "forget_events",
     "import_handler",
+    "list_opt_outs",
     "object_openly",
     "open_confirmation",
     "open_erasures",

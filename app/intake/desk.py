@@ -11,7 +11,7 @@ from app.platform.problems import Problem
 from app.points import OpenedPoint, PointKeys, open_points
 from app.registry import grounds_laid_by
 
-from .opt_outs import OptOut, opt_out_of
+from .opt_outs import OptOut, first_id, opt_out_of
 from .tables import OptOutRow
 
 TAKE_BACK_WITHIN = timedelta(minutes=10)
@@ -90,7 +90,7 @@ async def count_since(
             ) counted
         """),
         {
-            "first": _first_id(since),
+            "first": first_id(since),
             "since": since,
             "user": user,
             "channel": channel,
@@ -98,8 +98,3 @@ async def count_since(
         },
     )
     return int(counted)
-
-
-def _first_id(at: datetime) -> UUID:
-    """Make the least UUIDv7 of a moment: ids are in order of time, so the primary key serves."""
-    return UUID(int=(int(at.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))

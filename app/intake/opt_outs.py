@@ -24,6 +24,8 @@ from .tables import OptOutRow
 
 AHEAD = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours."""
+_DISORDER = timedelta(hours=1)
+"""How far the time in an id may lie from the recording: more than a transaction takes."""
 
 
 class ReferenceReused(Problem):
@@ -203,6 +205,17 @@ async def list_opt_outs(
             (ge, OptOutRow.recorded_at, wanted.since),
             (lt, OptOutRow.recorded_at, wanted.until),
             (lt, OptOutRow.id, before),
+            # Ids are in order of time, so that a rare reason is not sought in all there ever was.
+            (
+                ge,
+                OptOutRow.id,
+                None if wanted.since is None else first_id(wanted.since - _DISORDER),
+            ),
+            (
+                lt,
+                OptOutRow.id,
+                None if wanted.until is None else first_id(wanted.until + _DISORDER),
+            ),
         )
         if value is not None
     ]
@@ -267,3 +280,9 @@ def opt_out_of(row: OptOutRow) -> OptOut:
         row.user_id,
         row.door,
     )
+
+
+def first_id(at: datetime, shift: timedelta = timedelta(0)) -> UUID:
+    """Make the least UUIDv7 of a moment: ids are in order of time, so the primary key serves."""
+    milliseconds = int((at.timestamp() + shift.total_seconds()) * 1000)
+    return UUID(int=(min(max(0, milliseconds), 2**48 - 1) << 80) | (7 << 76) | (2 << 62))

@@ -72,6 +72,7 @@ from .propagation import (
 )
 from .pulse import Pulse, read_pulse
 from .recalls import keep_recalled
+from .samples import Spread, sample_silence
 from .silence import Period, Silence, find_period, measure_silence
 from .verification import Verification, verify
 from .wire import KindWord, MediaWords, MediumWord, ReasonWord, ResultWord
@@ -113,6 +114,7 @@ __all__ = [
     "ResultWord",
     "Scope",
     "Silence",
+    "Spread",
     "Step",
     "Told",
     "Verification",
@@ -158,6 +160,7 @@ __all__ = [
     "resume",
     "retry_parked",
     "rewind",
+    "sample_silence",
     "take_parked",
     "take_presence",
     "unfollow",

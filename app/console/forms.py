@@ -1,0 +1,96 @@
+"""Forms that ask for what the API takes: the same models judge both, each fault at its field.
+
+A field is named by its path in the model (``delivery.url``), a choice of several by the path and
+the word (``media.voice``).
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.platform.problems import Problem
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_MOST = 2_000
+_FIELDS = {
+    "already-exists": "slug",
+    "unknown-party": "party",
+    "unknown-channel": "channel",
+    "unknown-database": "database",
+    "unknown-brand": "brand",
+    "forbidden-destination": "delivery.url",
+    "weak-format": "delivery.accept_weak",
+}
+"""At which field a refusal is said; its words stand under ``fault``."""
+
+
+class BadForm(Exception):  # noqa: N818 - it says what the form is
+    """What was typed cannot be taken; ``faults`` names for each field the word that says why."""
+
+    def __init__(self, faults: Mapping[str, str]) -> None:
+        """Take the faults by their fields."""
+        super().__init__(", ".join(faults))
+        self.faults = faults
+
+    @classmethod
+    def of(cls, refusal: Problem) -> "BadForm":
+        """Say a refusal of a room at the field that it is about.
+
+        Raises:
+            Problem: it is about none, and is shown as a page of its own.
+        """
+        if refusal.type not in _FIELDS:
+            raise refusal
+        return cls({_FIELDS[refusal.type]: f"fault.{refusal.type}"})
+
+
+def typed(fields: Mapping[str, str], name: str, *, most: int = _MOST) -> str:
+    """Take what was typed into one field, without what no text may hold."""
+    return fields.get(name, "").replace("\x00", "").strip()[:most]
+
+
+def picked(fields: Mapping[str, str], name: str) -> list[str]:
+    """List which boxes of a choice are ticked."""
+    return [one.removeprefix(f"{name}.") for one in fields if one.startswith(f"{name}.")]
+
+
+def slug_of(name: str) -> str:
+    """Make a slug of a name: "Dialler Été 2" becomes "dialler-ete-2"."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].strip("-")
+
+
+def read_form(model: type[Model], said: Mapping[str, Any]) -> Model:
+    """Read what a form says; what is None or empty text was left out.
+
+    Raises:
+        BadForm: the model refuses it.
+    """
+    try:
+        return model.model_validate(_without_blanks(said))
+    except ValidationError as error:
+        raise BadForm(
+            {_field(fault["loc"]): _why(fault["type"]) for fault in error.errors()}
+        ) from None
+
+
+def _without_blanks(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_blanks(value) if isinstance(value, Mapping) else value
+        for name, value in said.items()
+        if value not in (None, "")
+    }
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    names = [part for part in place if isinstance(part, str)]
+    # What is said of the delivery as a whole is that its URL is missing.
+    return "delivery.url" if names == ["delivery"] else ".".join(names[:2])
+
+
+def _why(fault: str) -> str:
+    return "fault.missing" if fault in ("missing", "value_error", "too_short") else "fault.form"

@@ -1,0 +1,35 @@
+"""What stands at the head of each page: where one can go, in which order, and who sees it there."""
+
+from dataclasses import dataclass
+
+from app.accounts import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page at the head of each: address, word, and the least role that sees it there.
+
+    ``apart`` are those of setting up, which stand folded behind the ones of every day.
+    """
+
+    path: str
+    word: str
+    role: Role
+    apart: bool = False
+
+    def holds(self, path: str) -> bool:
+        """Tell whether an address lies within this place."""
+        return path == self.path or path.startswith(f"{self.path}/")
+
+
+NAVIGATION = (
+    Place("/desk", "desk", Role.AGENT),
+    Place("/overview", "overview", Role.OFFICER),
+    Place("/databases", "databases", Role.OFFICER),
+)
+"""A page of a new room takes its place here, and its word under ``nav`` in both languages."""
+
+
+def seen_by(role: Role, *, apart: bool) -> list[Place]:
+    """List the places of every day, or those apart, that a role sees."""
+    return [place for place in NAVIGATION if role >= place.role and place.apart == apart]

@@ -1,0 +1,98 @@
+"""The officer's view in a real Chromium: who has not been told, and what one does about it."""
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from app.accounts import Role
+from app.platform.db import Database
+from tests.browser.conftest import Open, assert_accessible, assert_fits
+from tests.people import session_of
+from tests.receivers import hasty, receiver, register, saying, working
+from tests.test_parties import made
+
+
+async def entered(open_page: Open, database: Database, path: str, **given: object) -> Page:
+    """Open a page as an administrator who is signed in already."""
+    page = await open_page("/sign-in", **given)
+    token = await session_of(database, f"admin-{id(page)}", Role.ADMIN)
+    await page.context.add_cookies(
+        [{"name": "optout_session", "value": token, "url": page.url.removesuffix("/sign-in")}]
+    )
+    await page.goto(path)
+    return page
+
+
+async def test_a_database_is_registered_by_the_form_fails_and_is_healed_by_try_now(
+    admin_of_site: httpx.AsyncClient, open_page: Open, database: Database
+) -> None:
+    party = {"slug": "sahel", "name": "Sahel Calls", "kind": "subcontractor", "country": "SN"}
+    await made(admin_of_site, "/v1/parties", {**party, "contact_email": "p@example.com"})
+    channel = {"slug": "desk", "name": "Desk", "kind": "other", "party": "sahel"}
+    await made(admin_of_site, "/v1/channels", channel)
+    async with receiver(saying(200), otherwise=saying(503)) as dialler:
+        page = await entered(open_page, database, "/databases/new")
+        await assert_accessible(page)
+        await page.get_by_label("Name", exact=True).fill("Dialler Dakar")
+        await page.get_by_label("Address of the webhook").fill(dialler.url)
+        await page.get_by_role("button", name="Register it").click()
+        await expect(page.get_by_text("Nothing may be sent there")).to_be_visible()
+        await assert_accessible(page)
+        await page.get_by_role("radio", name="Our networks").check()
+        await page.get_by_role("button", name="Register it").click()
+        await expect(page.get_by_text("whsec_")).to_be_visible()
+        await assert_accessible(page)
+        await page.get_by_role("button", name="Send a test ping").click()
+        await expect(page.get_by_text("It answered 200 within")).to_be_visible()
+        assert dialler.told[0].document["type"] == "ping"
+        async with working(hasty(database.settings)):
+            phone = {"kind": "phone", "value": "06 39 98 00 31"}
+            body = {"identifiers": [phone], "channel": "desk"}
+            await made(admin_of_site, "/v1/opt-outs", body)
+            await dialler.heard(5)
+            await page.goto("/overview")
+            await expect(page.get_by_text("the database answered 503")).to_be_visible()
+            await assert_accessible(page)
+            dialler.otherwise = saying(200)
+            await page.get_by_role("button", name="Try now Dialler Dakar").click()
+            await expect(page.get_by_text("everybody has been told")).to_be_visible()
+        await page.goto("/databases/dialler-dakar")
+        await assert_accessible(page)
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(320, "light"), (1280, "dark")], ids=["narrow", "dark"]
+)
+async def test_the_officer_s_pages_fit_and_are_accessible_in_french(
+    width: int,
+    scheme: str,
+    admin_of_site: httpx.AsyncClient,
+    open_page: Open,
+    database: Database,
+) -> None:
+    await register(admin_of_site, "http://127.0.0.1:9/", "dead", name="Morte " * 10)
+    page = await entered(
+        open_page,
+        database,
+        "/overview",
+        language="fr-FR",
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+    )
+    for path in ("/overview", "/databases", "/databases/dead", "/databases/new"):
+        await page.goto(path)
+        await assert_accessible(page)
+        await assert_fits(page)
+
+
+async def test_filters_survive_a_reload(
+    admin_of_site: httpx.AsyncClient, open_page: Open, database: Database
+) -> None:
+    await register(admin_of_site)
+    page = await entered(open_page, database, "/databases")
+    await page.get_by_label("State").select_option("paused")
+    await page.get_by_role("button", name="Filter").click()
+    await expect(page.get_by_text("Nothing fits these filters.")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_label("State")).to_have_value("paused")
+    await expect(page.get_by_text("Nothing fits these filters.")).to_be_visible()
