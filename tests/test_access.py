@@ -13,9 +13,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from app.console.doors import PeopleDoor
 from app.parties import SCOPES, Scope
 from app.platform.db import Database
 from tests.conftest import Caller
+from tests.pages import PAGES
 from tests.test_keys import with_database
 from tests.test_parties import CHANNEL, PARTY, made, problem
 
@@ -115,21 +117,6 @@ PUBLIC = {
     "POST /objection",
     "POST /v1/inbound/{dialect}/{channel}",
 }
-PAGES = {
-    "GET /sign-in/code",
-    "POST /sign-in/code",
-    "POST /sign-out",
-    "GET /account",
-    "POST /account/sessions/end",
-    "POST /account/sessions/{id}/end",
-    "GET /desk",
-    "POST /desk/look-up",
-    "POST /desk/opt-outs",
-    "GET /desk/opt-outs/{id}",
-    "GET /desk/opt-outs/{id}/told",
-    "POST /desk/opt-outs/{id}/take-back",
-}
-"""What people see who have signed in; a key opens none of it."""
 
 
 class Key(NamedTuple):
@@ -177,8 +164,19 @@ async def ask(client: httpx.AsyncClient, route: str) -> httpx.Response:
     return await client.request(method, path, json={} if method in ("POST", "PATCH") else None)
 
 
+def test_each_page_asks_for_the_role_of_the_table(app: FastAPI) -> None:
+    asked = {
+        f"{method} {route.path}": part.call.role
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+        for part in (route.dependant.dependencies if route.dependant else ())
+        if isinstance(part.call, PeopleDoor)
+    }
+    assert asked == PAGES
+
+
 def test_every_route_stands_in_the_table(app: FastAPI) -> None:
-    assert routes_of(app) - PUBLIC - PAGES == set(ROUTES)
+    assert routes_of(app) - PUBLIC - PAGES.keys() == set(ROUTES)
 
 
 def test_the_reference_tells_each_route_s_scope(app: FastAPI) -> None:
@@ -188,7 +186,7 @@ def test_the_reference_tells_each_route_s_scope(app: FastAPI) -> None:
         for method, operation in operations.items()
         if "security" in operation
     }
-    served = routes_of(app) - PUBLIC - PAGES
+    served = routes_of(app) - PUBLIC - PAGES.keys()
     assert documented == {route: [{"key": [ROUTES[route]]}] for route in served}
 
 
@@ -200,7 +198,7 @@ async def test_a_key_opens_no_page(admin: httpx.AsyncClient) -> None:
 
 
 async def test_without_a_key_every_route_is_401(app: FastAPI, client: httpx.AsyncClient) -> None:
-    for route in sorted(routes_of(app) - PUBLIC - PAGES):
+    for route in sorted(routes_of(app) - PUBLIC - PAGES.keys()):
         answer = await ask(client, route)
         assert (route, answer.status_code) == (route, 401)
         assert answer.headers["www-authenticate"] == 'Bearer realm="optout"'
@@ -213,7 +211,7 @@ async def test_without_a_key_every_route_is_401(app: FastAPI, client: httpx.Asyn
 
 
 async def test_every_cell_of_routes_by_scopes_and_bindings(app: FastAPI, keys: list[Key]) -> None:
-    served = sorted(routes_of(app) - PUBLIC - PAGES)
+    served = sorted(routes_of(app) - PUBLIC - PAGES.keys())
 
     async def wrong(key: Key) -> AsyncIterator[str]:
         for route in served:

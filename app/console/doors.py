@@ -91,7 +91,7 @@ async def _browser(request: Request) -> Browser:
     return Browser(None, kept or secrets.token_urlsafe(16), new=not kept)
 
 
-class _Door(SecurityBase):
+class PeopleDoor(SecurityBase):
     """Lets in who is signed in with at least a role; ``half`` a session without its second factor.
 
     Raises:
@@ -103,16 +103,18 @@ class _Door(SecurityBase):
     model = APIKey(**{"in": APIKeyIn.cookie}, name=_SESSION)
 
     def __init__(self, role: Role, *, half: bool = False) -> None:
-        self._role = role
+        """Take the least role."""
+        self.role = role
         self._half = half
 
     async def __call__(self, request: Request) -> Visit:
+        """Find who asks."""
         visit = (await browser_of(request)).visit
         if visit is None:
             raise SignInNeeded("/sign-in")
         if not visit.whole and not self._half:
             raise SignInNeeded("/sign-in/code")
-        if visit.user.role < self._role:
+        if visit.user.role < self.role:
             raise NotForYou
         return visit
 
@@ -120,7 +122,7 @@ class _Door(SecurityBase):
 @cache
 def signed_in(role: Role = Role.AGENT, *, half: bool = False) -> Any:  # noqa: ANN401 - as Security
     """Let in people of a role or more, as ``Annotated[Visit, Door]`` takes it."""
-    return Security(_Door(role, half=half))
+    return Security(PeopleDoor(role, half=half))
 
 
 async def _form(request: Request) -> Mapping[str, str]:
