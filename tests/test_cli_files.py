@@ -63,11 +63,12 @@ def test_a_file_is_imported_and_a_campaign_scrubbed_against_it(
     assert again.returncode == 0, again.stderr
     told = json.loads(again.stdout)
     assert told["counts"] == {"recorded": 0, "unchanged": 1, "refused": 1}
-    taken_up = command("import", "--job", told["id"])
+    taken_up = command.here("import", "--job", told["id"])
     assert taken_up.stdout == (
         f"Import {told['id']} done: 2 rows: 0 recorded, 1 unchanged, 1 refused\n"
     )
     assert taken_up.stderr == (
+        "Read (csv, cp1252): Date as occurred_at, Téléphone as phone\n"
         f"Which, and why:\n  optout import --job {told['id']} --refused FILE\n"
     )
 
@@ -97,21 +98,21 @@ def test_a_file_is_imported_and_a_campaign_scrubbed_against_it(
 def test_a_scrub_is_refreshed_by_what_changed_since(command: Command, tmp_path: Path) -> None:
     campaign, loaded, changed = (tmp_path / name for name in ("campaign", "loaded", "changed"))
     campaign.write_bytes(b"0639983001\n0639983002\n")
-    first = command("scrub", str(campaign), "-o", str(loaded), "--medium", "sms", "--allowed")
+    first = command.here("scrub", str(campaign), "-o", str(loaded), "--medium", "sms", "--allowed")
     assert first.returncode == 0, first.stderr
     assert loaded.read_bytes() == b"0639983001,allow,,\n0639983002,allow,,\n"
     assert loaded.stat().st_mode & 0o777 == 0o600
 
     command.here("opt-out", "--phone", "0639983002", "--channel", "agents")
     scrub = first.stderr.split()[1]
-    then = command("scrub", "--refresh", scrub, "-o", str(changed), "--json")
+    then = command.here("scrub", "--refresh", scrub, "-o", str(changed), "--json")
     assert then.returncode == 0, then.stderr
     assert json.loads(then.stdout)["refreshes"] == scrub
     assert re.fullmatch(rb"0639983002,block,opted_out,.*Z\n", changed.read_bytes())
 
 
 def test_a_file_that_cannot_be_read_ends_the_import_with_1(command: Command) -> None:
-    done = command("import", "-", "--channel", "agents", given=b"%PDF-1.7\n")
+    done = command.here("import", "-", "--channel", "agents", given=b"%PDF-1.7\n")
     assert done.returncode == 1
     assert "it is a PDF document" in done.stderr
 

@@ -69,6 +69,12 @@ def test_a_name_is_not_believed_against_what_stands_in_its_column() -> None:
     assert guess_columns(header, rows) == {PHONE: (2,)}
 
 
+def test_a_few_bad_values_leave_no_column_of_contact_points_unread() -> None:
+    header = ["Tél.", "Adresse e-mail"]
+    rows = [["0639980001", mail] for mail in ("j@example.com", "none", "no", "k@example.com")]
+    assert guess_columns(header, rows) == {PHONE: (0,), EMAIL: (1,)}
+
+
 def test_bad_values_alone_do_not_speak_against_the_only_column_there_is() -> None:
     assert guess_columns(["Nom", "Tél"], [["Zoé", "none"]]) == {PHONE: (1,)}
 

@@ -94,6 +94,8 @@ def import_file(  # noqa: PLR0913 - each is an option
     if as_json:
         print_json(ended)
     else:
+        if ended["layout"]:
+            typer.echo(_as_read(ended["layout"]), err=True)
         typer.echo(_in_words(ended), err=refused == STANDARD)
         if ended["counts"]["refused"] and refused is None:
             typer.echo(f"Which, and why:\n  {again} --refused FILE", err=True)
@@ -111,6 +113,14 @@ def _mapping(columns: list[str] | None) -> str | None:
             raise typer.BadParameter("COLUMN=FIELD is wanted", param_hint="--map")
         mapping[name] = field
     return json.dumps(mapping)
+
+
+def _as_read(layout: dict[str, Any]) -> str:
+    """Say which columns were read, for a column that was not is a loss that no count shows."""
+    columns = ", ".join(f"{name} as {field}" for name, field in layout["columns"].items())
+    columns = "".join(sign if sign.isprintable() else "·" for sign in columns)
+    known = f", an export of {layout['known']}" if layout["known"] else ""
+    return f"Read ({layout['format']}, {layout['encoding']}{known}): {columns}"
 
 
 def _in_words(job: dict[str, Any]) -> str:

@@ -92,6 +92,9 @@ _LOOKED_AT = 100
 
 _MOST = 0.7
 """Share of the samples that must fit; the rest may be empty of sense, as such files are."""
+_SOME = 0.3
+"""Share by which the name of a column of contact points is believed: rows that are no good are
+refused one by one, where a column left unread would lose what it says of everybody."""
 
 
 def map_columns(header: Sequence[str] | None, width: int, mapping: Mapping[str, str]) -> Columns:
@@ -184,7 +187,8 @@ def _field(name: str) -> Field | None:
 
 def _contradicts(field: Field, values: Sequence[str]) -> bool:
     looks = _LOOKS.get(field)
-    return bool(values) and looks is not None and not _most(values, looks)
+    share = _SOME if field in CONTACTS else _MOST
+    return bool(values) and looks is not None and not _enough(values, looks, share)
 
 
 def guess_by_values(samples: Sequence[Sequence[str]], *, taken: Columns) -> Columns:
@@ -228,7 +232,11 @@ def _bare(cell: str) -> str:
 
 
 def _most(values: Sequence[str], looks: Callable[[str], bool]) -> bool:
-    return bool(values) and sum(map(looks, values)) >= _MOST * len(values)
+    return bool(values) and _enough(values, looks, _MOST)
+
+
+def _enough(values: Sequence[str], looks: Callable[[str], bool], share: float) -> bool:
+    return sum(map(looks, values)) >= share * len(values)
 
 
 def _is_email(value: str) -> bool:
