@@ -60,7 +60,7 @@ Writer = Annotated[Caller, requires("opt-outs:write")]
 Admin = Annotated[Caller, requires("admin")]
 
 _PAGE = 1_000
-_PREVIEWED = 100_000
+_PREVIEWED = 250_000
 """Grounds that a preview looks at, so that it is answered in seconds."""
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![0-9][0-9 .,()\-/]*\Z)")
 
@@ -236,7 +236,7 @@ async def preview_import_void(
 ) -> VoidPreviewOut:
     """Tell what voiding an import would do; nothing is changed.
 
-    At most 100,000 of its grounds are looked at.
+    At most 250,000 of its grounds are looked at.
     """
     one = await find_import(session, keys.vault, id, channel=caller.channel)
     return VoidPreviewOut.of(await preview_void(session, one.id, most=_PREVIEWED))
