@@ -11,11 +11,10 @@ import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -29,6 +28,7 @@ from app.platform.db import Database, parse_url
 from app.platform.embedded import Embedded, wheel_binaries
 from app.platform.schema import upgrade
 from app.settings import Settings
+from tests.copies import Copies, execute
 from tests.people import CHANNEL, leads_to, let_in, open_channel, signed_in
 
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -101,15 +101,26 @@ def template(postgres: URL) -> Iterator[str]:
 @pytest.fixture
 async def empty_url(postgres: URL) -> AsyncIterator[str]:
     """Make a database without a schema: its URL."""
-    async with _database(postgres, template="template0") as url:
-        yield url
+    name = f"optout_empty_{os.getpid()}_{next(_numbers)}"
+    await execute(postgres, f'CREATE DATABASE "{name}" TEMPLATE "template0"')
+    yield postgres.set(database=name).render_as_string(hide_password=False)
+    await execute(postgres, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def copies(postgres: URL, template: str) -> Iterator[Copies]:
+    """Make copies of the template ahead of the tests that will want them."""
+    copies = Copies(postgres, template)
+    yield copies
+    copies.end()
 
 
 @pytest.fixture
-async def database_url(postgres: URL, template: str) -> AsyncIterator[str]:
-    """Make a database with the schema and nothing in it: its URL, for other processes too."""
-    async with _database(postgres, template=template) as url:
-        yield url
+async def database_url(postgres: URL, copies: Copies) -> AsyncIterator[str]:
+    """Give a database with the schema and nothing in it: its URL, for other processes too."""
+    name = await copies.take()
+    yield postgres.set(database=name).render_as_string(hide_password=False)
+    copies.give_back(name)
 
 
 @pytest.fixture(scope="session")
@@ -189,24 +200,3 @@ async def agent(browser: httpx.AsyncClient, database: Database) -> httpx.AsyncCl
     await let_in(database, "agent-42", channel=CHANNEL)
     assert leads_to(await signed_in(browser, "agent-42")) == "/desk"
     return browser
-
-
-@asynccontextmanager
-async def _database(postgres: URL, *, template: str) -> AsyncIterator[str]:
-    name = f"optout_test_{os.getpid()}_{next(_numbers)}"
-    await execute(postgres, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
-        yield postgres.set(database=name).render_as_string(hide_password=False)
-    finally:
-        await execute(postgres, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-async def execute(url: URL, statement: str) -> None:
-    """Run one statement outside of transactions."""
-    connection = await asyncpg.connect(
-        url.set(drivername="postgresql").render_as_string(hide_password=False)
-    )
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.engine import URL
 
 from app.platform.db import Database
-from tests.conftest import execute
+from tests.copies import execute
 
 Restore = Callable[[], Awaitable[None]]
 

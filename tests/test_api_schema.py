@@ -26,7 +26,7 @@ from app.parties import NewKey, create_key
 from app.platform.clock import now
 from app.platform.db import Database
 from app.settings import Settings
-from tests.conftest import execute
+from tests.copies import execute
 
 AnyCase = schemathesis.Case[Any]
 LONGEST_POLL = 25

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.platform.db import Base, Database
 from app.platform.schema import SCHEMA, SchemaUnfit, migrations, require_schema, upgrade
 from app.settings import Settings
-from tests.conftest import execute
+from tests.copies import execute
 from tests.servers import optout
 
 

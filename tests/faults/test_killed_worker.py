@@ -13,7 +13,7 @@ from app.platform.db import Database
 from app.settings import Settings
 from tests.acts import Registry, phone
 from tests.backlogs import Gate, import_in_bulk
-from tests.conftest import execute
+from tests.copies import execute
 from tests.faults.test_worker import is_held, worker_process
 from tests.partitions import bridge
 from tests.peers import OK, peer, read_request
