@@ -53,6 +53,13 @@ def pytest_configure() -> None:
             del os.environ[name]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks PostgreSQL anything: all that can differ on another version of it."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "binaries" in item.fixturenames:
+            item.add_marker("postgres")
+
+
 @pytest.fixture(scope="session")
 def binaries() -> Path:
     """Find the PostgreSQL to test on."""
