@@ -65,6 +65,14 @@ async def test_the_bytes_arrive_as_they_were_given(outbound: Outbound) -> None:
     assert "\\xff" not in repr(got)
 
 
+async def test_what_is_only_asked_for_goes_out_without_a_body(outbound: Outbound) -> None:
+    async with peer() as receiver:
+        got = await outbound.get(at(receiver), deadline=5)
+    assert got.status == 200
+    assert receiver.requests[0].startswith(b"GET /hook HTTP/1.1\r\n")
+    assert receiver.requests[0].endswith(b"content-length: 0\r\n\r\n")
+
+
 async def test_one_connection_serves_request_after_request(outbound: Outbound) -> None:
     async with peer() as receiver:
         for _ in range(5):

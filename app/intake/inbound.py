@@ -7,7 +7,7 @@ came before is known by its id.
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -34,6 +34,7 @@ from .dialects import (
 )
 from .inbound_doors import WHOLE, note_refusals, note_request, note_tallies
 from .inbound_events import Arrival, Done, Door, claim_token, keep_events, note_done, sha256
+from .inbound_fetching import Fetcher
 from .inbound_recording import record
 from .inbound_room import Room
 from .inbound_understanding import understand
@@ -95,6 +96,7 @@ class Doors:
         self._keys = keys
         self._directory = directory
         self.room = Room()
+        self.fetcher = Fetcher(database.settings)
         # However many are refused at once, PostgreSQL counts them in one statement at a time.
         self._refusals: Merged[_Refusal, None] = Merged(self._count)
 
@@ -126,8 +128,9 @@ class Doors:
             channel.id, channel.slug, inbound.dialect, inbound.options, sha256(request.body), now()
         )
         try:
-            await self._verify(door, dialect, request)
-            several = dialect.split(request, door.options)
+            verified = await self._verify(door, dialect, request)
+            await self.fetcher.visit(dialect.visits(verified))
+            several = dialect.split(verified, door.options)
         except NotGenuine as refused:
             await self._refusals.ask(_Refusal(door.channel, refused.reason))
             log.warning("a door refused a request", channel=door.slug, reason=refused.reason)
@@ -149,17 +152,24 @@ class Doors:
         answered = await self.record(door, arrivals)
         return dialect.reply(answered.taken, door.options) or _counted(answered.counts)
 
-    async def _verify(self, door: Door, dialect: Dialect, request: Request) -> None:
+    async def _verify(self, door: Door, dialect: Dialect, request: Request) -> Request:
+        """Verify a request; gives it back with what it was verified by."""
         async with self._database.reading() as session:
             secret = await inbound_secret(session, self._keys.vault, door.slug)
         if secret is None and dialect.has_secret:
             raise NotGenuine("no-secret")
-        token = dialect.verify(request, secret or "", door.options, door.at)
+        try:
+            fetched = await self.fetcher.all_of(dialect.needs(request, door.options))
+            request = replace(request, fetched=fetched)
+            token = dialect.verify(request, secret or "", door.options, door.at)
+        except Unreadable as unreadable:
+            raise NotGenuine(unreadable.reason) from None
         if token is not None:
             async with self._database.transaction() as session:
                 fresh = await claim_token(session, self._keys, door, token)
             if not fresh:
                 raise NotGenuine("replayed")
+        return request
 
     async def record(self, door: Door, arrivals: Sequence[Arrival]) -> _Answered:
         """Record events, some in each transaction; one that fails holds up no other."""

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import Literal
 
 from sqlalchemy import select, text
@@ -149,7 +148,7 @@ async def read_tallies(session: AsyncSession) -> dict[int, list[Tally]]:
         tally = Tally(row.channel, Outcome(row.outcome), row.reason, row.count, row.last_at)
         found.setdefault(row.channel, []).append(tally)
     for tallies in found.values():
-        tallies.sort(key=attrgetter("count"), reverse=True)
+        tallies.sort(key=lambda tally: (-tally.count, tally.outcome, tally.reason))
     return found
 
 

@@ -16,11 +16,12 @@ from app.registry import Ground, Lifting, grounds_on, lift_bounces, lift_some
 
 from .dialects import Act, Outcome
 from .inbound_events import Arrival, Done, Door
-from .opt_outs import OptOut
+from .opt_outs import OptOut, find_opt_outs
 from .people import NO_KEY
 from .receipts import accept
 
 _MOST = 500
+_LONGEST = 200
 
 
 async def record(session: AsyncSession, keys: PointKeys, door: Door, arrival: Arrival) -> Done:
@@ -60,7 +61,20 @@ async def _object(
 
 def _evidence(door: Door, arrival: Arrival) -> dict[str, str]:
     kind = "other" if arrival.event is None else arrival.event.evidence
-    return {"kind": kind, "reference": f"inbound:{arrival.id}", "sha256": door.request.hex()}
+    reference = f"inbound:{arrival.id} {_hint(arrival)}".strip()
+    return {"kind": kind, "reference": reference, "sha256": door.request.hex()}
+
+
+def _hint(arrival: Arrival) -> str:
+    """Name the group or list that an event is about, empty where it is about none."""
+    hint = None if arrival.event is None else arrival.event.brand_hint
+    return (hint or "")[:_LONGEST]
+
+
+def _hint_of(opt_out: OptOut) -> str:
+    """Read the group or list from the evidence of an opt-out that came by a door."""
+    reference = str((opt_out.evidence or {}).get("reference", ""))
+    return reference.partition(" ")[2] if reference.startswith("inbound:") else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +111,7 @@ class _Act:
             for ground in await grounds_on(self.session, point.id, most=_MOST)
             if ground.voided_at is None and ground.media & ~ground.lifted & self.arrival.media
         ]
-        own = [ground for ground in standing if self._is_own(ground)]
+        own = await self._own(standing)
         if any(ground.occurred_at >= self.occurred_at for ground in own):
             return Outcome.REFUSED, "objection-is-newer"
         if not own:
@@ -106,9 +120,24 @@ class _Act:
         await lift_some(self.session, lifting, point, {ground.opt_out for ground in own})
         return Outcome.LIFTED, "others-stand" if len(own) < len(standing) else ""
 
-    def _is_own(self, ground: Ground) -> bool:
-        laid_here = (ground.channel, ground.brand) == (self.door.channel, self.arrival.brand)
-        return laid_here and ground.reason is not Reason.HARD_BOUNCE
+    async def _own(self, standing: list[Ground]) -> list[Ground]:
+        """Choose what this channel laid for this brand, and of it what was about the same list.
+
+        Who comes back to one list has not come back to another one of the same brand.
+        """
+        laid_here = [
+            ground
+            for ground in standing
+            if (ground.channel, ground.brand) == (self.door.channel, self.arrival.brand)
+            and ground.reason is not Reason.HARD_BOUNCE
+        ]
+        opt_outs = await find_opt_outs(self.session, {ground.opt_out for ground in laid_here})
+        hint = _hint(self.arrival)
+        return [
+            ground
+            for ground in laid_here
+            if ground.opt_out in opt_outs and _hint_of(opt_outs[ground.opt_out]) == hint
+        ]
 
     async def _locked(self) -> dict[Identifier, Point]:
         return await lock_points(self.session, self.keys, self.arrival.identifiers)

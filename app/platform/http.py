@@ -139,6 +139,7 @@ class Outbound:
         headers: Mapping[str, str],
         *,
         deadline: float,
+        method: str = "POST",
     ) -> Answer:
         """Send exactly these bytes and read the answer, all of it within ``deadline`` seconds.
 
@@ -149,11 +150,16 @@ class Outbound:
         line = self._line(destination.zone)
         try:
             async with asyncio.timeout(deadline):
-                status, fields, content, cut = await line.exchange(destination, body, headers)
+                answer = await line.exchange(method, destination, body, headers)
         except TimeoutError:
             where = f"{destination.authority} within {deadline:g} s"
             raise Unreachable("timeout", f"no whole answer from {where}: {line.stage}") from None
-        return Answer(status, fields, content, cut, time.monotonic() - started)
+        return Answer(*answer, time.monotonic() - started)
+
+    async def get(self, destination: Destination, *, deadline: float) -> Answer:
+        """Ask for what lies there; as ``post``."""
+        accept = {"accept": "*/*"}
+        return await self.post(destination, b"", accept, deadline=deadline, method="GET")
 
     async def aclose(self) -> None:
         """Close the connections that are kept."""
@@ -186,7 +192,7 @@ class _Line:
         return self._network.stage
 
     async def exchange(
-        self, destination: Destination, body: bytes, headers: Mapping[str, str]
+        self, method: str, destination: Destination, body: bytes, headers: Mapping[str, str]
     ) -> tuple[int, dict[str, str], bytes, bool]:
         url = httpcore.URL(
             scheme=destination.scheme,
@@ -206,7 +212,7 @@ class _Line:
         try:
             connection = await self._connect(url.origin)
             async with connection.stream(
-                "POST", url, headers=list(sent.items()), content=body
+                method, url, headers=list(sent.items()), content=body
             ) as response:
                 content, cut = await _read(response)
         except httpcore.NetworkError:

@@ -5,7 +5,7 @@ A new one is a file with a ``DIALECT`` (see ``event.Dialect``) and a line in ``D
 
 from collections.abc import Mapping
 
-from . import postmark
+from . import brevo, mailgun, mailjet, postmark, sendgrid, ses
 from .event import (
     MISREAD,
     Act,
@@ -23,7 +23,12 @@ from .event import (
 )
 
 DIALECTS: Mapping[str, Dialect] = {
+    "brevo": brevo.DIALECT,
+    "mailgun": mailgun.DIALECT,
+    "mailjet": mailjet.DIALECT,
     "postmark": postmark.DIALECT,
+    "sendgrid": sendgrid.DIALECT,
+    "ses": ses.DIALECT,
 }
 """By the word that stands in ``POST /v1/inbound/{dialect}/{channel}``."""
 

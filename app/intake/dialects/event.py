@@ -152,7 +152,11 @@ class Reply:
     status: int = 200
 
 
-def _no_addresses(_request: Request) -> Sequence[str]:
+def _needs_nothing(_request: Request, _options: Options) -> Sequence[str]:
+    return ()
+
+
+def _visits_nothing(_request: Request) -> Sequence[str]:
     return ()
 
 
@@ -174,10 +178,9 @@ class Dialect:
     ``translate(fields, options)`` says what one event asks; raises one of ``MISREAD`` where it
     cannot: that event alone is refused and listed.
 
-    ``needs(request)`` names what must be fetched before ``verify``, ``visits(request)`` what must
-    be visited after it: both go through the guarded client, in zone ``public``. They see what
-    nobody has verified, or may be an answer to it: each address is judged by the dialect first
-    (``NotGenuine``).
+    ``needs(request, options)`` names what must be fetched before ``verify``, ``visits(request)``
+    what must be visited after it: both through the guarded client, in zone ``public``. What needs
+    something is not verified yet, so each address is judged by the dialect first (``NotGenuine``).
 
     ``reply(taken, options)`` is the provider's own answer (a confirmation); None: the counts.
 
@@ -187,8 +190,8 @@ class Dialect:
     verify: Callable[[Request, str, Options, datetime], str | None]
     split: Callable[[Request, Options], Sequence[Fields]]
     translate: Callable[[Fields, Options], Event]
-    needs: Callable[[Request], Sequence[str]] = _no_addresses
-    visits: Callable[[Request], Sequence[str]] = _no_addresses
+    needs: Callable[[Request, Options], Sequence[str]] = _needs_nothing
+    visits: Callable[[Request], Sequence[str]] = _visits_nothing
     reply: Callable[[Sequence[Taken], Options], Reply | None] = _no_reply
     has_secret: bool = True
     most_bytes: int = 16_777_216
