@@ -6,13 +6,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from sqlalchemy import text
 
 from app.files import JobRunner, Storage
 from app.intake import IMPORT, VOID, import_handler, void_handler
 from app.platform.db import Database
 from app.points import PointKeys
+from tests.desk import PHONE
 
 _SECONDS = 120
+_COUNTED = ("recorded", "unchanged", "refused")
 
 
 @asynccontextmanager
@@ -72,3 +75,25 @@ async def refused(client: httpx.AsyncClient, number: str) -> list[str]:
     assert head == "line,column,value,reason"
     assert lines.pop() == ""
     return lines
+
+
+def counts(one: dict[str, Any]) -> tuple[int, ...]:
+    """List what became of the rows of an import: recorded, unchanged, refused."""
+    return tuple(one["counts"][name] for name in _COUNTED)
+
+
+async def history(client: httpx.AsyncClient, value: str = PHONE["value"]) -> list[dict[str, Any]]:
+    """Read what was said about a number."""
+    body = {"identifier": {"kind": "phone", "value": value}}
+    answer = await client.post("/v1/suppressions/search", json=body)
+    assert answer.status_code == 200
+    return list(answer.json()["history"])
+
+
+async def entries(database: Database) -> list[tuple[int, int, int]]:
+    """List the journal: change, lane and version of each entry."""
+    async with database.reading() as session:
+        rows = await session.execute(
+            text("SELECT change, lane, version FROM journal_entries ORDER BY position")
+        )
+        return [(row.change, row.lane, row.version) for row in rows]

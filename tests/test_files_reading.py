@@ -72,6 +72,7 @@ def test_rows_know_their_number_and_line_across_newlines_in_quotes() -> None:
         ("\n\nphone,name\n1,x\n", ("phone", "name"), [["1", "x"]]),
         ('"phone"\n"0639980001"\n', ("phone",), [["0639980001"]]),
         ("sep=;\nphone;name\n1;a,b\n", ("phone", "name"), [["1", "a,b"]]),
+        ("sep=0\n0639980001\n", ("sep=0",), [["0639980001"]]),
         ("phone\n3,36123E+10\n3,36124E+10\n", ("phone",), [["3,36123E+10"], ["3,36124E+10"]]),
         ("a\rb\r", ("a",), [["b"]]),
         (

@@ -1,7 +1,6 @@
 """Files of opt-outs over the wire: what is recorded, refused, told, and taken back as a whole."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
@@ -9,12 +8,11 @@ from sqlalchemy import text
 
 from app.platform.db import Database
 from tests.conftest import Caller
-from tests.desk import PHONE, decided, objected, register, reinstated
-from tests.importing import ended, imported, refused, send, voided, working
+from tests.desk import decided, objected, register, reinstated
+from tests.importing import counts, ended, entries, history, imported, send, voided, working
 from tests.test_parties import problem
 
 PEOPLE = "telephone\n06 39 98 00 01\n06 39 98 00 02\n"
-COUNTED = ("recorded", "unchanged", "refused")
 
 
 @pytest.fixture
@@ -23,28 +21,6 @@ async def desk(admin: httpx.AsyncClient, database: Database) -> AsyncIterator[ht
     await register(admin)
     async with working(database):
         yield admin
-
-
-def counts(one: dict[str, Any]) -> tuple[int, ...]:
-    """List what became of the rows of an import: recorded, unchanged, refused."""
-    return tuple(one["counts"][name] for name in COUNTED)
-
-
-async def history(client: httpx.AsyncClient, value: str = PHONE["value"]) -> list[dict[str, Any]]:
-    """Read what was said about a number."""
-    body = {"identifier": {"kind": "phone", "value": value}}
-    answer = await client.post("/v1/suppressions/search", json=body)
-    assert answer.status_code == 200
-    return list(answer.json()["history"])
-
-
-async def entries(database: Database) -> list[tuple[int, int, int]]:
-    """List the journal: change, lane and version of each entry."""
-    async with database.reading() as session:
-        rows = await session.execute(
-            text("SELECT change, lane, version FROM journal_entries ORDER BY position")
-        )
-        return [(row.change, row.lane, row.version) for row in rows]
 
 
 async def test_the_rows_of_a_file_are_recorded_and_told_on_the_bulk_lane(
@@ -213,46 +189,6 @@ async def test_whoever_was_erased_is_told_again_only_for_what_did_not_stand(
     assert await sealed() == 1, "his objection elsewhere must be told"
 
 
-SHORT = "unusable: no possible phone number: too short or too long for its country"
-
-
-@pytest.mark.parametrize(
-    ("row", "told"),
-    [
-        ('"3,36123E+10";', '"3,••••••+10",scientific_notation'),
-        ("12;", f"••,{SHORT}"),
-        ("=cmd|'/c calc'!A0;", "'=c••|'/• ••••'!A0,unusable: no phone number can be read from it"),
-        ("0639980001;03/04/2026", "0•/••/••26,ambiguous_date"),
-        ("0639980001;2062-01-01", "2•••-••-01,date_in_future"),
-        ("0639980001;never", "•••••,unreadable_date"),
-        (";2026-03-01", ",no_contact_point"),
-    ],
-)
-async def test_a_row_that_cannot_be_read_is_refused_by_name_and_masked(
-    desk: httpx.AsyncClient, database: Database, row: str, told: str
-) -> None:
-    mapping = '{"tel": "phone", "le": "occurred_at"}'
-    one = await imported(desk, f"tel;le\n{row}\n", channel="dakar", mapping=mapping)
-    assert counts(one) == (0, 0, 1)
-    column = "le" if "date" in told else "tel"
-    assert await refused(desk, one["id"]) == [f"2,{column},{told}"]
-    assert await entries(database) == []
-
-
-async def test_a_row_is_taken_whole_or_not_at_all(
-    desk: httpx.AsyncClient, database: Database
-) -> None:
-    file = "tel,mail\n0639980001,nonsense\n0639980002,j@example.com\n0639980003,\n"
-    mapping = '{"tel": "phone", "mail": "email"}'
-    one = await imported(desk, file, channel="dakar", mapping=mapping)
-    assert counts(one) == (2, 0, 1)
-    assert await refused(desk, one["id"]) == [
-        "2,mail,n•••••se,unusable: no e-mail address: no text before an @"
-    ]
-    assert await decided(desk) == "allow"
-    assert len(await entries(database)) == 3
-
-
 async def test_only_mapped_columns_are_read(desk: httpx.AsyncClient, database: Database) -> None:
     file = "tel,mail\n0639980001,jeanne@example.com\n"
     one = await imported(desk, file, channel="dakar", mapping='{"tel": "phone"}')
@@ -278,21 +214,6 @@ async def test_the_file_is_deleted_and_its_digest_kept(
         assert all(gone for (gone,) in left)
     assert len(one["sha256"]) == 64
     assert one["size"] == len(PEOPLE)
-
-
-@pytest.mark.parametrize(
-    ("file", "said", "error"),
-    [
-        ("nom\nAnne\nJeanne\n", {}, "no-contact-points"),
-        (PEOPLE, {"mapping": '{"mail": "email"}'}, "bad-mapping"),
-        ("\n\n", {}, "empty"),
-    ],
-)
-async def test_a_file_that_cannot_be_read_fails_by_name(
-    desk: httpx.AsyncClient, file: str, said: dict[str, str], error: str
-) -> None:
-    one = await imported(desk, file, channel="dakar", **said)
-    assert (one["state"], one["error"], counts(one)) == ("failed", error, (0, 0, 0))
 
 
 @pytest.mark.parametrize(

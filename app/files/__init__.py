@@ -13,7 +13,7 @@ in; this room knows no rule about opt-outs.
 from . import tables as tables
 from .access import TheStorage
 from .bad_file import BadFile
-from .columns import BadMapping, Columns, Field, map_columns
+from .columns import BadMapping, Columns, Field, map_columns, shown_name
 from .dates import DateOrder, find_order, read_date
 from .exports import ReasonOfRow, guess_columns
 from .jobs import (
@@ -107,4 +107,5 @@ __all__ = [
     "release_file",
     "require_room",
     "sealed_in",
+    "shown_name",
 ]

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from app.platform.problems import FieldError, Problem
 
+from .values import repaired
+
 Columns = dict["Field", tuple[int, ...]]
 """Where each field stands, by index from 0; only contact points may stand in several columns."""
 
@@ -146,6 +148,9 @@ def _error(name: str, detail: str) -> FieldError:
 
 
 _LONGEST_NAME = 80
+_LONGEST_SHOWN = 200
+"""As many signs of a name as a mapping may give."""
+_UNTOLD = re.compile("[\0\ud800-\udfff]")
 
 
 def _places(name: str, header: Sequence[str] | None, width: int) -> list[int]:
@@ -159,9 +164,15 @@ def _places(name: str, header: Sequence[str] | None, width: int) -> list[int]:
 
 def plain(name: str) -> str:
     """Write the name of a column without accents, capitals and signs, words parted by a space."""
-    letters = unicodedata.normalize("NFKD", name[:_LOOKED_AT].replace("°", " "))
+    readable = repaired(name[:_LOOKED_AT]).replace("°", " ")
+    letters = unicodedata.normalize("NFKD", readable)
     kept = (letter if letter.isalnum() else " " for letter in letters if not _is_accent(letter))
     return " ".join("".join(kept).lower().split())
+
+
+def shown_name(name: str) -> str:
+    """Write the name of a column as text that can be told and kept, whatever stands there."""
+    return _UNTOLD.sub("·", repaired(name[:_LONGEST_SHOWN]))
 
 
 def _is_accent(letter: str) -> bool:

@@ -18,8 +18,8 @@ _ROWS = 200
 """Rows that are looked at."""
 
 _DELIMITERS = ",;\t|"
-_EXCEL = re.compile(r"(?:[\r\n]*)\"?sep=(.)\"?(?:\r\n|\r|\n)", re.IGNORECASE)
-"""A first line by which a file tells a spreadsheet its delimiter."""
+_EXCEL = re.compile(r"(?:[\r\n]*)\"?sep=([,;|:^~#/*&!\t])\"?(?:\r\n|\r|\n)", re.IGNORECASE)
+"""A first line by which a file tells a spreadsheet its delimiter; none that numbers hold."""
 _ARRAY = re.compile(r"\[\s*[{\[\]\"0-9-]")
 _BLANK = re.compile(r"[\r\n]*")
 _SCIENTIFIC = re.compile(r"\"?[0-9],[0-9]+E\+?[0-9]+\"?", re.IGNORECASE)

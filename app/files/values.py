@@ -26,7 +26,7 @@ def clean(cell: str) -> str:
     Single bytes of Windows-1252 in a text of UTF-8 are read as such.
     """
     if not cell.isascii():
-        cell = _repaired(cell)
+        cell = repaired(cell)
     text = cell.strip(_AROUND)
     if text[:1] == "=" and (formula := _FORMULA.fullmatch(text)):
         text = formula[2].strip(_AROUND)
@@ -64,7 +64,8 @@ def plain_text(cell: str) -> str:
     return text
 
 
-def _repaired(cell: str) -> str:
+def repaired(cell: str) -> str:
+    """Read the bytes in a text that are no UTF-8 as Windows-1252."""
     return _WRONG_BYTES.sub(_letter, cell)
 
 

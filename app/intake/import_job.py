@@ -33,6 +33,7 @@ from app.files import (
     read_batches,
     read_start,
     release_file,
+    shown_name,
 )
 from app.parties import list_brands
 from app.platform.clock import now
@@ -139,7 +140,7 @@ class _Doing:
     async def _note(self, look: "_Look") -> None:
         layout, names = look.layout, look.layout.header or ()
         mapping = {
-            names[place] if place < len(names) else str(place + 1): field.value
+            shown_name(names[place]) if place < len(names) else str(place + 1): field.value
             for field, places in look.columns.items()
             if field in FIELDS
             for place in places

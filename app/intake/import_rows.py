@@ -18,6 +18,7 @@ from app.files import (
     clean,
     phone_text,
     read_date,
+    shown_name,
 )
 from app.identifiers import Identifier, Unusable, normalise
 from app.journal import EVERY_MEDIUM, Kind, Media, Reason
@@ -169,7 +170,7 @@ class RowReader:
     def _name(self, column: int) -> str:
         if self._header is None or column >= len(self._header):
             return str(column + 1)
-        return self._header[column].replace("\0", "")[:80]
+        return shown_name(self._header[column])
 
     def _asked(self, line: int, cells: Sequence[str]) -> list[Asked]:
         identifiers = self._identifiers(cells)
