@@ -1,6 +1,7 @@
 """Every setting of every process, read once from ``OPTOUT_*`` variables."""
 
 from base64 import b64decode
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -263,3 +264,34 @@ class Settings(BaseSettings):
 def read_settings() -> Settings:
     """Read the environment, once per process."""
     return Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class SettingShown:
+    """A setting for people to read; a secret is told to be set, and no more."""
+
+    variable: str
+    value: str
+    default: str
+    meaning: str
+
+
+def shown_settings(settings: Settings) -> list[SettingShown]:
+    """Show every setting as it is in force, in the order in which they are defined."""
+    return [
+        SettingShown(
+            f"OPTOUT_{name.upper()}",
+            _shown(getattr(settings, name)),
+            _shown(field.default),
+            field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(set)"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,6 +1,6 @@
 """The officer's pages as a browser without scripts sees them: who may do what, what is shown."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -11,7 +11,8 @@ from app.main import create_app
 from app.parties import Acts, list_audit
 from app.platform.db import Database
 from tests.conftest import Caller
-from tests.people import leads_to, session_of, submit, words_in
+from tests.officers import Browsers, browser_of
+from tests.people import leads_to, submit, words_in
 from tests.receivers import hasty, register, standing
 
 READ = ("/overview", "/overview/now", "/databases", "/databases/crm")
@@ -38,27 +39,21 @@ async def app(database: Database) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture
-async def browsers(
-    caller: Caller, admin: httpx.AsyncClient, database: Database
-) -> Mapping[Role, httpx.AsyncClient]:
+async def browsers(caller: Caller, admin: httpx.AsyncClient, database: Database) -> Browsers:
     """Sign one of each role in, on a registry with a database that pulls."""
     await register(admin)
-    found = {}
-    for role in (Role.SUPERVISOR, Role.OFFICER, Role.ADMIN):
-        found[role] = browser = await caller()
-        browser.headers["accept-language"] = "en"
-        browser.cookies.set("optout_session", await session_of(database, role.word, role))
-    return found
+    roles = (Role.SUPERVISOR, Role.OFFICER, Role.ADMIN)
+    return {role: await browser_of(caller, database, role) for role in roles}
 
 
 @pytest.fixture
-def administrator(browsers: Mapping[Role, httpx.AsyncClient]) -> httpx.AsyncClient:
+def administrator(browsers: Browsers) -> httpx.AsyncClient:
     """Take the browser of the admin."""
     return browsers[Role.ADMIN]
 
 
 async def test_each_role_sees_and_does_what_is_its_own(
-    browsers: Mapping[Role, httpx.AsyncClient],
+    browsers: Browsers,
 ) -> None:
     for page in READ:
         assert (await browsers[Role.SUPERVISOR].get(page)).status_code == 403, page

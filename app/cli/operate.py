@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import Progress
 from uvicorn.importer import import_from_string
@@ -18,7 +17,7 @@ from app.journal import Verification, read_head, verify
 from app.parties import CLI, SCOPES, Key, NewKey, create_key, find_key, list_keys, note, revoke_key
 from app.platform.clock import now
 from app.platform.schema import SCHEMA, upgrade
-from app.settings import Settings, read_settings
+from app.settings import Settings, read_settings, shown_settings
 
 from .registry import opened, reached
 from .root import AsJson, app, fail, print_json, print_rows
@@ -132,16 +131,7 @@ def verify_journal(*, as_json: AsJson = False) -> None:
 @app.command("settings")
 def show_settings(*, as_json: AsJson = False) -> None:
     """Show every setting: its variable, its value here, its default, what it is."""
-    here = read_settings()
-    rows = [
-        {
-            "variable": f"OPTOUT_{name.upper()}",
-            "value": _value(getattr(here, name)),
-            "default": _value(field.default),
-            "meaning": field.description or "",
-        }
-        for name, field in Settings.model_fields.items()
-    ]
+    rows = [asdict(one) for one in shown_settings(read_settings())]
     if as_json:
         print_json(rows)
     else:
@@ -160,14 +150,6 @@ def _progress() -> Progress:
     """Make a bar for a terminal, and nothing elsewhere: the answer says it all."""
     console = Console(stderr=True)
     return Progress(console=console, transient=True, disable=not console.is_terminal)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return "(set)"
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return "" if value is None else str(value)
 
 
 def _shown(key: Key) -> dict[str, Any]:

@@ -26,6 +26,12 @@ NAVIGATION = (
     Place("/desk", "desk", Role.AGENT),
     Place("/overview", "overview", Role.OFFICER),
     Place("/databases", "databases", Role.OFFICER),
+    Place("/opt-outs", "opt_outs", Role.OFFICER),
+    Place("/parties", "parties", Role.OFFICER, apart=True),
+    Place("/keys", "keys", Role.ADMIN, apart=True),
+    Place("/users", "users", Role.ADMIN, apart=True),
+    Place("/audit", "audit", Role.OFFICER, apart=True),
+    Place("/settings", "settings", Role.OFFICER, apart=True),
 )
 """A page of a new room takes its place here, and its word under ``nav`` in both languages."""
 

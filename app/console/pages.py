@@ -13,6 +13,7 @@ from app.accounts import Role
 from app.platform.problems import Problem
 from app.platform.web import StrictRoute
 
+from .countries import is_outside
 from .doors import Browser, ForeignForm, NotForYou, SignInNeeded, browser_of, remember_browser
 from .navigation import seen_by
 from .static import asset_path
@@ -44,7 +45,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    templates.globals.update(asset=asset_path, seen_by=seen_by, Role=Role)
+    templates.globals.update(asset=asset_path, seen_by=seen_by, outside=is_outside, Role=Role)
     return templates
 
 

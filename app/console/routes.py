@@ -1,6 +1,20 @@
 """Every page, in the order of the navigation."""
 
-from . import confirmations, databases, desk, objection, overview, people, sign_in, static
+from . import (
+    audit,
+    confirmations,
+    databases,
+    desk,
+    keys,
+    objection,
+    opt_outs,
+    overview,
+    parties,
+    people,
+    sign_in,
+    static,
+    users,
+)
 
 ROUTERS = (
     static.assets,
@@ -11,6 +25,14 @@ ROUTERS = (
     desk.desk,
     overview.overview,
     databases.databases,
+    opt_outs.opt_outs,
+    parties.parties,
+    parties.channels,
+    parties.brands,
+    keys.keys,
+    users.users,
+    audit.audit,
+    audit.in_force,
     people.preferences,
     people.one_click,
     confirmations.confirming,

@@ -88,6 +88,14 @@ class Words:
             return self("time.today", time=f"{local:%H:%M:%S}")
         return self("time.day", day=self.date(local.date()), time=f"{local:%H:%M}")
 
+    def countries(self) -> list[tuple[str, str]]:
+        """List the countries that this file names, by their codes, in the order of their names."""
+        named = [(key, name) for key, name in self.texts.items() if key.startswith("country.")]
+        return [
+            (key.removeprefix("country."), name)
+            for key, name in sorted(named, key=lambda one: one[1])
+        ]
+
     def country(self, code: str) -> str:
         """Name a country, by its code where this file does not know it."""
         return self.texts.get(f"country.{code}", code)

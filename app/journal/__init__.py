@@ -13,6 +13,7 @@ from .entries import (
     Scope,
     Window,
     append,
+    read_entries,
     read_window,
     recorded_at,
 )
@@ -146,6 +147,7 @@ __all__ = [
     "pause",
     "put_off",
     "put_off_early",
+    "read_entries",
     "read_followers",
     "read_head",
     "read_lags",

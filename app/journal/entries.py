@@ -203,6 +203,7 @@ SELECT position, id, change, lane, kind, point, brand, media, touches, version, 
 FROM journal_entries
 """
 _READ_ALL = text(f"{_COLUMNS} WHERE position > :after ORDER BY position LIMIT :most")
+_READ_AT = text(f"{_COLUMNS} WHERE position = ANY(:positions) ORDER BY position")
 _CONCERNING = """
   AND touches & :media <> 0 AND (1 << kind) & :kinds <> 0
   AND (CAST(:brands AS int2[]) IS NULL OR brand = 0 OR brand = ANY(:brands))
@@ -286,6 +287,12 @@ async def _live_span(session: AsyncSession, after: int, head: int, span: int) ->
     """Tell how far the next live entries reach; to the head, if they are fewer than ``span``."""
     found = (await session.execute(_LIVE_SPAN, {"after": after, "head": head, "span": span})).one()
     return int(found.last) if found.found == span else head
+
+
+async def read_entries(session: AsyncSession, positions: Collection[int]) -> list[Entry]:
+    """Read the entries at some positions, in the order of the journal."""
+    rows = await session.execute(_READ_AT, {"positions": list(positions)})
+    return [_entry(row) for row in rows]
 
 
 async def read_rows(session: AsyncSession, *, after: int, most: int) -> Sequence[Row[Any]]:

@@ -36,6 +36,7 @@ from .directory import Directory
 from .doors import TheDirectory, ThePurpose, TheQuotas, TheReads, TheVault, requires
 from .keys import IssuedKey, Key, NewKey, create_key, find_key, list_keys, revoke_key
 from .meters import Allowance, QuotaExceeded, UnusualUse, charge
+from .models import BrandIn, ChannelIn, KeyIn, PartyIn
 from .parties import (
     Contract,
     NewParty,
@@ -62,19 +63,23 @@ __all__ = [
     "AlreadyExists",
     "AuditEntry",
     "Brand",
+    "BrandIn",
     "Caller",
     "Channel",
+    "ChannelIn",
     "Contract",
     "Directory",
     "Forbidden",
     "Inbound",
     "IssuedKey",
     "Key",
+    "KeyIn",
     "NewChannel",
     "NewInbound",
     "NewKey",
     "NewParty",
     "Party",
+    "PartyIn",
     "QuotaExceeded",
     "Quotas",
     "Reads",

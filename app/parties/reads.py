@@ -9,18 +9,25 @@ checked on a day stands in its quota besides.
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.wire import wire_time
 
 from .audit import note
-from .caller import Caller
 
 MERGED_SECONDS = 60.0
 _MOST_KINDS = 1_000
 """Kinds of read that are added up at once; a purpose is free text, and there is no end of them."""
+
+
+class Reader(Protocol):
+    """Whoever reads: a key's holder, or a person who signed in."""
+
+    @property
+    def actor(self) -> str:
+        """Name them as the audit does."""
 
 
 class _Kind(NamedTuple):
@@ -56,7 +63,7 @@ class Reads:
 
     async def note(
         self,
-        caller: Caller,
+        caller: Reader,
         action: str,
         subject: str,
         *,
@@ -77,7 +84,7 @@ class Reads:
         if len(self._sums) < _MOST_KINDS:
             self._sums.setdefault(kind, _Sum(time.monotonic()))
 
-    def add(self, caller: Caller, action: str, subject: str, *, rows: int, at: datetime) -> None:
+    def add(self, caller: Reader, action: str, subject: str, *, rows: int, at: datetime) -> None:
         """Note what was read already, where nothing can be awaited: within a minute."""
         kind = _Kind(caller.actor, action, subject, None)
         self._sums.setdefault(kind, _Sum(time.monotonic())).add(rows, at)

@@ -11,6 +11,12 @@ from tests.people import session_of
 from tests.receivers import hasty, receiver, register, saying, working
 from tests.test_parties import made
 
+PAGES = (
+    *("/overview", "/databases", "/databases/dead", "/databases/new", "/opt-outs", "/parties"),
+    *("/parties/new", "/channels/new", "/brands/new", "/keys", "/keys/new", "/users", "/users/new"),
+    *("/audit", "/settings"),
+)
+
 
 async def entered(open_page: Open, database: Database, path: str, **given: object) -> Page:
     """Open a page as an administrator who is signed in already."""
@@ -71,6 +77,10 @@ async def test_the_officer_s_pages_fit_and_are_accessible_in_french(
     database: Database,
 ) -> None:
     await register(admin_of_site, "http://127.0.0.1:9/", "dead", name="Morte " * 10)
+    channel = {"slug": "desk", "name": "Le poste", "kind": "other", "party": "p"}
+    await made(admin_of_site, "/v1/channels", channel)
+    body = {"identifiers": [{"kind": "phone", "value": "06 39 98 00 31"}], "channel": "desk"}
+    opt_out = (await made(admin_of_site, "/v1/opt-outs", body)).json()["id"]
     page = await entered(
         open_page,
         database,
@@ -79,7 +89,7 @@ async def test_the_officer_s_pages_fit_and_are_accessible_in_french(
         color_scheme=scheme,
         viewport={"width": width, "height": 800},
     )
-    for path in ("/overview", "/databases", "/databases/dead", "/databases/new"):
+    for path in (*PAGES, f"/opt-outs/{opt_out}"):
         await page.goto(path)
         await assert_accessible(page)
         await assert_fits(page)

@@ -1,5 +1,9 @@
-// The officer's pages: copy a secret that is shown once.
+// The officer's pages: print one, copy a secret that is shown once.
 "use strict";
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;
   button.hidden = false;

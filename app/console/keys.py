@@ -1,0 +1,128 @@
+"""Keys of the API: who holds one, what it may do, when it was used; made, shown once, revoked."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Request, Response
+
+from app.accounts import Role, Visit
+from app.parties import (
+    SCOPES,
+    Key,
+    KeyIn,
+    create_key,
+    find_key,
+    list_channels,
+    list_databases,
+    list_keys,
+    revoke_key,
+)
+from app.platform.clock import now
+from app.platform.db import Session, database_of
+from app.platform.problems import Problem
+from app.platform.wire import wire_time
+
+from .doors import Form, signed_in
+from .forms import BadForm, picked, read_form, typed
+from .lists import Asked
+from .pages import go, page, pages
+
+keys = pages("/keys")
+
+Admin = Annotated[Visit, signed_in(Role.ADMIN)]
+
+_ALL = 10_000
+_SHOWN = 200
+
+
+@keys.get("")
+async def show_keys(request: Request, visit: Admin) -> Response:
+    """List keys, the latest first; the revoked ones if they are asked for."""
+    del visit
+    at, asked = now(), Asked(request)
+    async with database_of(request).reading() as session:
+        rows = await list_keys(session)
+    found = [key for key in reversed(rows) if _wanted(key, asked, at)]
+    return await page(request, "keys.html", rows=found[:_SHOWN], found=len(found), at=at)
+
+
+def _wanted(key: Key, asked: Asked, at: datetime) -> bool:
+    ended = key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at)
+    state = {"all": True, "ended": ended}.get(asked.text("state") or "", not ended)
+    scope = asked.text("scope")
+    sought = (asked.text("q") or "").casefold()
+    return state and scope in (None, *key.scopes) and sought in key.name.casefold()
+
+
+@keys.get("/new")
+async def ask_for_key(request: Request, visit: Admin) -> Response:
+    """Ask what a key may do and whom it is bound to."""
+    del visit
+    database = request.query_params.get("database", "")[:64]
+    said = {"database": database, "scopes.journal:read": "on"} if database else {}
+    return await _ask(request, said, {})
+
+
+async def _ask(request: Request, said: Mapping[str, str], faults: Mapping[str, str]) -> Response:
+    async with database_of(request).reading() as session:
+        channels = await list_channels(session, limit=_ALL)
+        databases = await list_databases(session)
+    return await page(
+        request,
+        "key_new.html",
+        status=422 if faults else 200,
+        said=said,
+        faults=faults,
+        scopes=[(scope, scope) for scope in SCOPES],
+        channels=[(one.slug, one.name) for one in channels],
+        databases=[(one.slug, one.name) for one in databases],
+    )
+
+
+@keys.post("/new")
+async def make_key(request: Request, visit: Admin, fields: Form) -> Response:
+    """Make a key, and show it this once."""
+    channel, database = typed(fields, "channel") or None, typed(fields, "database") or None
+    until = typed(fields, "expires_at")
+    said = {
+        "name": typed(fields, "name"),
+        "scopes": picked(fields, "scopes"),
+        "channel": channel,
+        "database": database,
+        "expires_at": _end_of(until, request) if until else None,
+    }
+    try:
+        new = read_form(KeyIn, said).key(channel=channel, database=database)
+        async with database_of(request).transaction() as session:
+            issued = await create_key(session, new, actor=visit.user.actor, at=now())
+    except BadForm as refusal:
+        return await _ask(request, fields, refusal.faults)
+    except Problem as refusal:
+        return await _ask(request, fields, BadForm.of(refusal).faults)
+    return await page(request, "key_issued.html", key=issued.key, text=issued.text)
+
+
+def _end_of(day: str, request: Request) -> str:
+    """Say when a day is over, as the API takes it; what is no day is left for it to refuse."""
+    try:
+        last = datetime.fromisoformat(f"{day}T23:59:59")
+    except ValueError:
+        return day
+    return wire_time(last.replace(tzinfo=request.app.state.settings.time_zone))
+
+
+@keys.post("/{id}/revoke")
+async def revoke(
+    id: UUID,  # noqa: A002 - the name in the address
+    request: Request,
+    visit: Admin,
+    session: Session,
+    fields: Form,
+) -> Response:
+    """End a key for good, within a second everywhere."""
+    del fields
+    key = await find_key(session, id)
+    await revoke_key(session, key, actor=visit.user.actor, at=now())
+    return go(request, "/keys")
