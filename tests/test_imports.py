@@ -37,6 +37,7 @@ async def test_the_rows_of_a_file_are_recorded_and_told_on_the_bulk_lane(
         "state": "done",
         "rows": 2,
         "done_rows": 2,
+        "done_bytes": len(file.encode()),
         "counts": {"recorded": 2, "unchanged": 0, "refused": 0},
         "position": 2,
         "started_at": one["started_at"],

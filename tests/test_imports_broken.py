@@ -86,6 +86,7 @@ async def test_a_file_that_breaks_off_leaves_what_it_gave_and_the_whole_one_adds
     assert (cut["state"], cut["error"]) == ("failed", "cut-short")
     begun = cut["counts"]["recorded"]
     assert 0 < begun == cut["done_rows"] == len(await entries(database)) < 2_000
+    assert 0 < cut["done_bytes"] <= cut["size"]
     done = await imported(desk, whole, **said)
     assert counts(done) == (2_001 - begun, begun, 0)
     (dated,), (undated,) = [

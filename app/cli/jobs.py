@@ -122,7 +122,7 @@ def await_job(registry: Registry, path: str, *, again: str) -> dict[str, Any]:
     try:
         with _Shown("working", MofNCompleteColumn(), TextColumn("rows")) as shown:
             for job in _states(registry, path):
-                shown.tell(job["done_rows"], job["rows"], "rows")
+                shown.tell(job["done_rows"], job["rows"] or _expected(job), "rows")
     except KeyboardInterrupt:
         fail(f"The registry goes on with it. To wait for it again:\n  {again}", INTERRUPTED)
     except Failed as failed:
@@ -131,6 +131,12 @@ def await_job(registry: Registry, path: str, *, again: str) -> dict[str, Any]:
         raise
     else:
         return job
+
+
+def _expected(job: Mapping[str, Any]) -> int | None:
+    """Guess how many rows there are, by how much of the file those that are done took."""
+    done, size = job.get("done_bytes", 0), job.get("size", 0)
+    return int(job["done_rows"] * size / done) if 0 < done < size else None
 
 
 def _states(registry: Registry, path: str) -> Iterator[dict[str, Any]]:

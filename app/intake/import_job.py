@@ -132,7 +132,7 @@ class _Doing:
             reader = RowReader(look.layout.header, look.columns, defaults)
             after = 0 if job.resume is None else int(job.resume["number"])
             chunks = reader.chunks(read_batches(source, look.layout), after=after, most=ROWS)
-            await self._each(chunks, one)
+            await self._each(chunks, one, source)
         async with database.transaction() as session:
             await release_file(session, job.upload, at=now())
             await self._work.save(session, Progress(rows=self._done))
@@ -155,12 +155,13 @@ class _Doing:
         async with self._work.database.transaction() as session:
             await note_layout(session, self._number, said | {"columns": mapping})
 
-    async def _each(self, chunks: Iterator[Chunk], one: Import) -> None:
+    async def _each(self, chunks: Iterator[Chunk], one: Import, source: BinaryIO) -> None:
         def prepare() -> Ready | None:
             chunk = next(chunks, None)
             if chunk is None:
                 return None
-            return Ready(chunk, prepare_points(self._keys, [row.identifier for row in chunk.asked]))
+            chunk.read = source.tell()
+            return Ready.of(self._keys, chunk)
 
         lay = self._try if one.dry_run else self._lay
         following = asyncio.create_task(asyncio.to_thread(prepare))
@@ -213,7 +214,7 @@ class _Doing:
         return Progress(
             done_rows=self._done,
             counts=dict(self._counts),
-            resume={"number": chunk.number},
+            resume={"number": chunk.number, "read": chunk.read},
         )
 
 

@@ -125,6 +125,7 @@ class ImportOut(Answer):
     state: JobState
     rows: int | None = Field(description="Null until the end of the file was seen")
     done_rows: int
+    done_bytes: int = Field(description="Read so far, of `size`; a workbook is read at once")
     counts: ImportCounts
     position: int | None = Field(description="Of the last entry it wrote; null if it wrote none")
     error: str | None
@@ -154,6 +155,7 @@ class ImportOut(Answer):
             state=job.state,
             rows=job.rows,
             done_rows=job.done_rows,
+            done_bytes=one.size if job.state == "done" else (job.resume or {}).get("read", 0),
             counts=ImportCounts(
                 recorded=job.counts.get("recorded", 0),
                 unchanged=job.counts.get("unchanged", 0),

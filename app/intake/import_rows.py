@@ -95,12 +95,16 @@ class Refused(NamedTuple):
 
 @dataclass(slots=True)
 class Chunk:
-    """Some rows in order; ``number`` is that of the last, ``rows`` how many there are."""
+    """Some rows in order; ``number`` is that of the last, ``rows`` how many there are.
+
+    ``read`` is how many bytes of the file were read by then.
+    """
 
     number: int = 0
     rows: int = 0
     asked: list[Asked] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    read: int = 0
 
 
 class _Fault(Exception):  # noqa: N818 - a state of the row
