@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from app import checks, console, delivery, intake, parties
+from app import checks, console, contacts, delivery, intake, parties
 from app.files import Storage
 from app.parties import Access, Directory
 from app.platform import logs
@@ -18,6 +18,7 @@ from app.settings import Settings, read_settings
 ROUTERS: tuple[APIRouter, ...] = (
     *checks.ROUTERS,
     *intake.ROUTERS,
+    *contacts.ROUTERS,
     *delivery.ROUTERS,
     *parties.ROUTERS,
     *console.ROUTERS,

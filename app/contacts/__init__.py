@@ -7,6 +7,7 @@ registry and contacts in one transaction.
 """
 
 from . import tables as tables
+from .api import REFUSALS, ROUTERS, Readers, TheReaders
 from .attempts import (
     COUNTED_FOR,
     Attempt,
@@ -25,7 +26,6 @@ from .consents import (
     find_consent,
     list_consents,
     note_copy,
-    record_consents,
     require_sound,
 )
 from .contracts import (
@@ -37,11 +37,25 @@ from .contracts import (
     require_contract,
 )
 from .facts import find_known, known_to
+from .keeping import record_consents
 from .merging import merge_contacts
 from .naming import Wording, read_wording
 from .profiles import NewProfile, Profile, find_profile, record_profiles, require_profile
 from .refusals import UnusableRecord, code_of
-from .sealing import EVIDENCE_YEARS, SEALED, destroy_old_evidence, forget_contacts
+from .sealing import SEALED, destroy_old_evidence, evidence_until, forget_contacts
+from .wire import (
+    LINE_PROBLEMS,
+    LineCounts,
+    LineOut,
+    LinesOut,
+    Names,
+    Offered,
+    Reading,
+    Sent,
+    Status,
+    read_lines,
+    record_lines,
+)
 from .withdrawals import (
     WITHDRAWS,
     Withdrawing,
@@ -52,6 +66,7 @@ from .withdrawals import (
 from .words import (
     MENTIONS,
     Audience,
+    ConsentState,
     Mention,
     Outcome,
     PositiveAct,
@@ -61,26 +76,39 @@ from .words import (
 
 __all__ = [
     "COUNTED_FOR",
-    "EVIDENCE_YEARS",
+    "LINE_PROBLEMS",
     "MENTIONS",
+    "REFUSALS",
+    "ROUTERS",
     "SEALED",
     "WITHDRAWS",
     "Attempt",
     "Audience",
     "Consent",
+    "ConsentState",
     "Contract",
+    "LineCounts",
+    "LineOut",
+    "LinesOut",
     "Mention",
+    "Names",
     "NewAttempt",
     "NewConsent",
     "NewContract",
     "NewProfile",
+    "Offered",
     "Origin",
     "Outcome",
     "PositiveAct",
     "Profile",
     "Proof",
+    "Readers",
+    "Reading",
     "Recorded",
+    "Sent",
     "SourceKind",
+    "Status",
+    "TheReaders",
     "UnusableRecord",
     "Withdrawing",
     "Wording",
@@ -89,6 +117,7 @@ __all__ = [
     "consents_on",
     "contracts_on",
     "destroy_old_evidence",
+    "evidence_until",
     "find_consent",
     "find_contract",
     "find_known",
@@ -101,10 +130,12 @@ __all__ = [
     "list_consents",
     "merge_contacts",
     "note_copy",
+    "read_lines",
     "read_wording",
     "record_attempts",
     "record_consents",
     "record_contracts",
+    "record_lines",
     "record_profiles",
     "require_attempt",
     "require_contract",

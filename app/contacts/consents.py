@@ -3,7 +3,7 @@
 A consent is for one brand, one object and one medium. Recording one lifts no objection.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -18,12 +18,19 @@ from app.journal import Media
 from app.platform.ids import new_id
 from app.platform.refusals import NotFound
 from app.platform.vault import Vault
-from app.points import Claimed, PointKeys, claim_many, prepare_points
 
-from .naming import Wording, name_objects, number_objects, number_wordings, read_wordings
+from .naming import Wording, name_objects, read_wordings
 from .refusals import UnusableRecord
-from .sealing import of_consent, seal, unseal
-from .words import MENTIONS, Mention, PositiveAct, Proof, SourceKind, mentions_needed
+from .sealing import of_consent, unseal
+from .words import (
+    MENTIONS,
+    ConsentState,
+    Mention,
+    PositiveAct,
+    Proof,
+    SourceKind,
+    mentions_needed,
+)
 
 AHEAD = timedelta(minutes=5)
 """How far a sender's clock may be ahead of ours."""
@@ -125,6 +132,28 @@ class Consent:
         return self.given_at.astimezone(timezone(timedelta(minutes=self.given_offset)))
 
     @property
+    def valid_until(self) -> datetime | None:
+        """When it ends by itself: what its wording says, for calls a year at most.
+
+        The year is 365 days by the clock on the wall, and never more than the calendar's (C. conso
+        R223-2).
+        """
+        if self.medium is not Media.VOICE:
+            return self.expires_at
+        longest = self.given_at + timedelta(days=365)
+        return longest if self.expires_at is None else min(longest, self.expires_at)
+
+    def state(self, at: datetime) -> ConsentState:
+        """Tell what it is worth at a moment, for its own brand, object and medium."""
+        if self.withdrawn_at is not None and self.withdrawn_at <= at:
+            return "withdrawn"
+        if self.proof is not Proof.COMPLETE:
+            unproven = self.proof is Proof.UNPROVEN
+            return "third_party_unproven" if unproven else "incomplete_proof"
+        ends_at = self.valid_until
+        return "valid" if ends_at is None or at < ends_at else "expired"
+
+    @property
     def lacks(self) -> list[str]:
         """Name what its proof lacks."""
         proven = not self.destroyed and _is_own(self.told)
@@ -168,124 +197,6 @@ def require_sound(new: NewConsent, *, at: datetime, pointer: str = "") -> None:
             raise UnusableRecord(
                 "ends_before_it_starts", f"{pointer}/slots/{number}", "it ends before it begins"
             )
-
-
-_KEEP = text("""
-INSERT INTO consents (id, point, recorded_at, given_at, expires_at, key, object, wording,
-                      given_offset, brand, medium, mentions, positive_act, proof, source, channel,
-                      collected_by, called_by, slots, evidence)
-SELECT g.id, g.point, :at, g.given_at, g.expires_at, :key, g.object, g.wording, g.given_offset,
-       g.brand, g.medium, g.mentions, g.positive_act, g.proof, g.source, :channel,
-       g.collected_by, g.called_by, CAST(g.slots AS timestamptz[]), g.evidence
-FROM unnest(CAST(:ids AS uuid[]), CAST(:points AS int8[]), CAST(:given AS timestamptz[]),
-            CAST(:expires AS timestamptz[]), CAST(:objects AS int4[]), CAST(:wordings AS int4[]),
-            CAST(:offsets AS int2[]), CAST(:brands AS int2[]), CAST(:media AS int2[]),
-            CAST(:mentions AS int2[]), CAST(:acts AS int2[]), CAST(:proofs AS int2[]),
-            CAST(:sources AS int2[]), CAST(:collectors AS int2[]), CAST(:callers AS int2[]),
-            CAST(:slots AS text[]), CAST(:evidence AS bytea[]))
-     AS g (id, point, given_at, expires_at, object, wording, given_offset, brand, medium, mentions,
-           positive_act, proof, source, collected_by, called_by, slots, evidence)
-ON CONFLICT DO NOTHING
-RETURNING id
-""")
-_FIND_SAME = text("""
-SELECT g.n, c.id
-FROM unnest(CAST(:points AS int8[]), CAST(:given AS timestamptz[]),
-            CAST(:expires AS timestamptz[]), CAST(:objects AS int4[]), CAST(:wordings AS int4[]),
-            CAST(:brands AS int2[]), CAST(:media AS int2[]), CAST(:proofs AS int2[]))
-     WITH ORDINALITY AS g (point, given_at, expires_at, object, wording, brand, medium, proof, n)
-JOIN consents c ON c.point = g.point AND c.given_at = g.given_at AND c.object = g.object
-     AND c.wording = g.wording AND c.brand = g.brand AND c.medium = g.medium AND c.proof = g.proof
-     AND c.expires_at IS NOT DISTINCT FROM g.expires_at
-""")
-
-
-async def record_consents(
-    session: AsyncSession, keys: PointKeys, news: Sequence[NewConsent], origin: Origin
-) -> list[Recorded | UnusableRecord]:
-    """Keep consents, each once: one that says the very same as another is that one.
-
-    Contact points are found or made, and locked until the commit. No objection is lifted by it.
-
-    Returns:
-        For each what was recorded, or that its wording is not on record.
-    """
-    wordings = await number_wordings(session, keys.vault, [one.wording for one in news])
-    kept = [one for one in news if one.wording.name in wordings]
-    if not kept:
-        return [_unknown_wording() for _ in news]
-    claimed = await claim_many(
-        session, keys, prepare_points(keys, [one.identifier for one in kept])
-    )
-    rows = await _rows(session, keys, kept, claimed, wordings)
-    given = rows | {"at": origin.at, "key": origin.key, "channel": origin.channel}
-    made = set((await session.scalars(_KEEP, given)).all())
-    same = await _same(session, rows, made)
-    done = (
-        Recorded(same.get(place, one), rows["points"][place], one in made)
-        for place, one in enumerate(rows["ids"])
-    )
-    return [next(done) if one.wording.name in wordings else _unknown_wording() for one in news]
-
-
-def _unknown_wording() -> UnusableRecord:
-    return UnusableRecord("unknown_wording", "/wording", "no wording with that digest is on record")
-
-
-async def _rows(
-    session: AsyncSession,
-    keys: PointKeys,
-    news: Sequence[NewConsent],
-    claimed: Claimed,
-    wordings: Mapping[tuple[bytes, str], int],
-) -> dict[str, list[Any]]:
-    """Write consents as columns."""
-    objects = await number_objects(session, (one.object for one in news))
-    ids = [new_id() for _ in news]
-    digests = [keys.digests.digest(one.identifier)[1] for one in news]
-    return {
-        "ids": ids,
-        "points": [claimed.points[digest].id for digest in digests],
-        "given": [one.given_at for one in news],
-        "expires": [one.expires_at for one in news],
-        "objects": [objects[one.object] for one in news],
-        "wordings": [wordings[one.wording.name] for one in news],
-        "offsets": [one.given_offset for one in news],
-        "brands": [one.brand for one in news],
-        "media": [int(one.medium) for one in news],
-        "mentions": [int(one.mentions) for one in news],
-        "acts": [int(one.positive_act) for one in news],
-        "proofs": [int(one.proof) for one in news],
-        "sources": [int(one.source) for one in news],
-        "collectors": [one.collected_by for one in news],
-        "callers": [one.called_by for one in news],
-        "slots": [_written(one.slots) for one in news],
-        "evidence": [
-            seal(keys.vault, one.told, of_consent(number))
-            for number, one in zip(ids, news, strict=True)
-        ],
-    }
-
-
-def _written(slots: Sequence[Slot]) -> str | None:
-    """Write slots as an array of PostgreSQL, beginnings and ends by turns."""
-    if not slots:
-        return None
-    return "{" + ",".join(moment.isoformat() for slot in slots for moment in slot) + "}"
-
-
-async def _same(
-    session: AsyncSession, rows: Mapping[str, list[Any]], made: Collection[UUID]
-) -> dict[int, UUID]:
-    """Find the consents that others said before, by the place of those that say the same."""
-    places = [place for place, one in enumerate(rows["ids"]) if one not in made]
-    if not places:
-        return {}
-    names = ("points", "given", "expires", "objects", "wordings", "brands", "media", "proofs")
-    found = await session.execute(
-        _FIND_SAME, {name: [rows[name][place] for place in places] for name in names}
-    )
-    return {places[row.n - 1]: row.id for row in found}
 
 
 _READ = """

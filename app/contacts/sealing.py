@@ -19,6 +19,14 @@ EVIDENCE_YEARS = 3
 _AT_ONCE = 1_000
 
 
+def evidence_until(given_at: datetime) -> datetime:
+    """Tell until when the evidence of a consent is kept; of 29 February until the 28th."""
+    try:
+        return given_at.replace(year=given_at.year + EVIDENCE_YEARS)
+    except ValueError:
+        return given_at.replace(year=given_at.year + EVIDENCE_YEARS, day=28)
+
+
 def seal(vault: Vault, told: Mapping[str, Any], context: bytes) -> bytes | None:
     """Seal what was told beside a record; None where that is nothing."""
     if not told:

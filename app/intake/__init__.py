@@ -3,7 +3,7 @@
 It alone may touch registry and contacts in one transaction. What it acknowledged is committed.
 """
 
-from . import api, imports_api, inbound_api, people_api
+from . import api, consents_api, imports_api, inbound_api, people_api
 from .arrivals import Arrivals, Day
 from .confirmations import (
     ASKED_WITHIN,
@@ -13,6 +13,7 @@ from .confirmations import (
     open_confirmation,
     seal_confirmation,
 )
+from .copies import open_copy
 from .desk import (
     TAKE_BACK_WITHIN,
     Recorded,
@@ -37,7 +38,13 @@ from .people import Choice, choose, click, object_openly, read_choices, stop_eve
 from .receipts import Hop, Propagation, Receipt, accept, read_propagation, read_receipt
 from .renormalising import Renormalised, renormalise
 
-ROUTERS = (*api.ROUTERS, *imports_api.ROUTERS, *people_api.ROUTERS, *inbound_api.ROUTERS)
+ROUTERS = (
+    *api.ROUTERS,
+    *consents_api.ROUTERS,
+    *imports_api.ROUTERS,
+    *people_api.ROUTERS,
+    *inbound_api.ROUTERS,
+)
 SEALED = (*_OF_IMPORTS, *_OF_EVENTS)
 
 __all__ = [
@@ -79,6 +86,7 @@ __all__ = [
     "list_opt_outs",
     "object_openly",
     "open_confirmation",
+    "open_copy",
     "open_erasures",
     "open_link",
     "points_of",

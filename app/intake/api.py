@@ -24,7 +24,15 @@ from app.platform.ids import new_id
 from app.platform.openapi import responses
 from app.platform.pages import Page, cut
 from app.platform.web import router
-from app.points import DefaultRegion, ThePointKeys, UnusableIdentifier, find_point, read_identifier
+from app.points import (
+    DefaultRegion,
+    IdentifierIn,
+    MaskedOut,
+    SearchIn,
+    ThePointKeys,
+    UnusableIdentifier,
+    find_point,
+)
 from app.registry import Lifting, ObjectionIsNewer, WiderObjectionStands
 
 from . import models as wire
@@ -195,7 +203,7 @@ async def void_opt_out(
 
 @suppressions.post("/search", responses=responses(UnusableIdentifier))
 async def search_suppressions(
-    body: wire.SearchIn,
+    body: SearchIn,
     caller: Reader,
     session: ReadSession,
     keys: ThePointKeys,
@@ -206,11 +214,11 @@ async def search_suppressions(
 
     A key bound to a channel sees the state, and of the history what that channel recorded.
     """
-    identifier = _identifier(body.identifier, region, "/identifier")
+    identifier = body.identifier.read(region=region)
     point = await find_point(session, keys, identifier)
     history = await read_history(session, point, channel=caller.channel)
     return wire.SearchOut(
-        identifier=wire.MaskedOut(kind=body.identifier.kind, masked=mask(identifier)),
+        identifier=MaskedOut.of(identifier),
         suppressions=[await wire.StateOut.of(state, directory) for state in history.states],
         history=[await wire.HistoryOut.of(act, directory) for act in history.acts],
     )
@@ -255,7 +263,7 @@ async def record_reinstatement(
         recorded_at=at,
         evidence=body.evidence.model_dump(exclude_none=True),
     )
-    identifier = _identifier(body.identifier, region, "/identifier")
+    identifier = body.identifier.read(region=region)
     changed = await reinstate(session, keys, lifting, identifier)
     answer = wire.ReinstatementOut(
         id=lifting.id,
@@ -317,13 +325,7 @@ async def read_erasure(
     )
 
 
-def _identifier(given: wire.IdentifierIn, region: str, pointer: str) -> Identifier:
-    return read_identifier(
-        given.kind, given.value, region=given.region or region, pointer=f"{pointer}/value"
-    )
-
-
-def _identifiers(given: list[wire.IdentifierIn], region: str) -> list[Identifier]:
+def _identifiers(given: list[IdentifierIn], region: str) -> list[Identifier]:
     """Read contact points; one that is written twice counts once."""
-    read = [_identifier(one, region, f"/identifiers/{n}") for n, one in enumerate(given)]
+    read = [one.read(region=region, pointer=f"/identifiers/{n}") for n, one in enumerate(given)]
     return list(dict.fromkeys(read))

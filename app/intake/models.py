@@ -18,26 +18,12 @@ from app.journal import (
 from app.parties import Directory
 from app.platform.pages import PageQuery
 from app.platform.wire import Answer, Instant, Slug, WireModel, text
+from app.points import IdentifierIn, MaskedOut
 from app.registry import State
 
 from .history import Act
 from .opt_outs import OptOut
 from .receipts import Propagation, Receipt, Status, Suppressed
-
-
-class IdentifierIn(WireModel):
-    """A contact point in any usual spelling."""
-
-    kind: KindWord
-    value: Annotated[str, text(400)]
-    region: Annotated[
-        str | None,
-        Field(
-            pattern="^[A-Z]{2}$",
-            description="ISO 3166-1 alpha-2; helps a phone in national form. "
-            "Left out: OPTOUT_DEFAULT_REGION",
-        ),
-    ] = None
 
 
 class EvidenceIn(WireModel):
@@ -268,19 +254,6 @@ class ErasureState(Answer):
     recorded_at: Instant
     completed_at: Instant | None = Field(description="When the values were destroyed")
     reference: str | None
-
-
-class SearchIn(WireModel):
-    """One contact point to look up."""
-
-    identifier: IdentifierIn
-
-
-class MaskedOut(Answer):
-    """A contact point, masked."""
-
-    kind: KindWord
-    masked: str
 
 
 class StateOut(Answer):

@@ -21,10 +21,10 @@ from app.platform.idempotency import Once
 from app.platform.openapi import responses
 from app.platform.web import router
 from app.platform.wire import Answer, Instant, Slug, WireModel, text
-from app.points import DefaultRegion, UnusableIdentifier, read_identifier
+from app.points import DefaultRegion, IdentifierIn, UnusableIdentifier
 
 from .links import Link, Purpose, seal_link
-from .models import IdentifierIn, brand_number
+from .models import brand_number
 from .opt_outs import void
 from .people import VOIDED_AT_ONCE, find_unverified
 
@@ -69,9 +69,7 @@ async def make_preference_link(
     await once.replay(by=caller.key)
     link = Link(
         [
-            read_identifier(
-                one.kind, one.value, region=one.region or region, pointer=f"/identifiers/{number}"
-            )
+            one.read(region=region, pointer=f"/identifiers/{number}")
             for number, one in enumerate(body.identifiers)
         ],
         await brand_number(directory, body.brand),

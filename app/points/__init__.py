@@ -25,18 +25,22 @@ from .points import (
 )
 from .reading import UnusableIdentifier, read_identifier
 from .rotation import SEALED, rekey_points
+from .wire import IdentifierIn, MaskedOut, SearchIn
 
 __all__ = [
     "SEALED",
     "Claimed",
     "DefaultRegion",
     "Fence",
+    "IdentifierIn",
+    "MaskedOut",
     "OpenedPoint",
     "PhoneTablesUnfit",
     "Point",
     "PointKeys",
     "Prepared",
     "Read",
+    "SearchIn",
     "ThePointKeys",
     "UnusableIdentifier",
     "claim_many",
