@@ -130,7 +130,7 @@ async def test_what_a_consent_is_worth_follows_from_its_proof(
 
 
 SOON = wire_time(now() + timedelta(hours=1))
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], str | None]] = {
     "in the future": ({"given_at": SOON}, "/given_at"),
     "without an offset": ({"given_at": "2026-03-01T10:00:00"}, "/given_at"),
     "ends before it starts": ({"expires_at": "2026-03-01T08:59:00Z"}, "/expires_at"),
