@@ -150,7 +150,7 @@ async def search_contracts(
     )
 
 
-@contracts.get("/{id}")
+@contracts.get("/{id:uuid}")
 async def read_contract(
     id: UUID,  # noqa: A002 - the name in the address
     caller: Reader,

@@ -194,7 +194,7 @@ async def _show(
     ]
 
 
-@consents.get("/{id}")
+@consents.get("/{id:uuid}")
 async def read_consent(
     id: UUID,  # noqa: A002 - the name in the address
     caller: Reader,
@@ -208,7 +208,7 @@ async def read_consent(
     return shown
 
 
-@consents.post("/{id}/copies", status_code=201)
+@consents.post("/{id:uuid}/copies", status_code=201)
 async def make_consent_copy(
     id: UUID,  # noqa: A002 - the name in the address
     request: Request,
