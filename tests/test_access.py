@@ -173,7 +173,7 @@ async def keys(caller: Caller, admin: httpx.AsyncClient, database: Database) -> 
 def routes_of(app: FastAPI) -> set[str]:
     """List what the app serves, as ``METHOD /path``."""
     return {
-        f"{method} {route.path.replace(':uuid}', '}')}"
+        f"{method} {(route.path or '').replace(':uuid}', '}')}"
         for route in iter_route_contexts(app.routes)
         for method in route.methods or ()
     }
