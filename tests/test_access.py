@@ -100,6 +100,9 @@ ROUTES: dict[str, Scope] = {
     "GET /v1/audit": "evidence:read",
     "GET /v1/inbound": "parties:read",
     "GET /v1/inbound-events": "opt-outs:read",
+    "GET /v1/inbound-reviews": "admin",
+    "POST /v1/inbound-reviews/{id}/confirm": "admin",
+    "POST /v1/inbound-reviews/{id}/void": "admin",
 }
 FOR_DATABASES = {
     "GET /v1/journal",

@@ -3,7 +3,7 @@
 It alone may touch registry and contacts in one transaction. What it acknowledged is committed.
 """
 
-from . import api, consents_api, imports_api, inbound_api, people_api
+from . import api, consents_api, imports_api, inbound_api, inbound_reviews_api, people_api
 from .arrivals import Arrivals, Day
 from .confirmations import (
     ASKED_WITHIN,
@@ -44,6 +44,7 @@ ROUTERS = (
     *imports_api.ROUTERS,
     *people_api.ROUTERS,
     *inbound_api.ROUTERS,
+    *inbound_reviews_api.ROUTERS,
 )
 SEALED = (*_OF_IMPORTS, *_OF_EVENTS)
 

@@ -35,6 +35,7 @@ from .dialects import (
 from .inbound_doors import WHOLE, note_refusals, note_request, note_tallies
 from .inbound_events import Arrival, Done, Door, claim_token, keep_events, note_done, sha256
 from .inbound_fetching import Fetcher
+from .inbound_links import Links
 from .inbound_recording import record
 from .inbound_room import Room
 from .inbound_understanding import understand
@@ -95,6 +96,7 @@ class Doors:
         self._database = database
         self._keys = keys
         self._directory = directory
+        self._links = Links(database, keys.vault)
         self.room = Room()
         self.fetcher = Fetcher(database.settings)
         # However many are refused at once, PostgreSQL counts them in one statement at a time.
@@ -147,6 +149,7 @@ class Doors:
             several,
             keys=self._keys,
             directory=self._directory,
+            links=self._links,
             region=self._database.settings.default_region,
         )
         answered = await self.record(door, arrivals)
@@ -183,7 +186,7 @@ class Doors:
                 await note_tallies(session, door.channel, tallies, door.at)
         for some in _batched(wanted):
             ends |= {one.id: one for one in await self._record_some(door, some)}
-        taken = [Taken(one.event, ends[one.id].outcome, ends[one.id].reason) for one in arrivals]
+        taken = [_taken(one, ends[one.id]) for one in arrivals]
         return _Answered(taken, Counter((one.outcome, one.reason) for one in taken))
 
     async def _worth_keeping(self, door: Door, arrivals: Sequence[Arrival]) -> list[Arrival]:
@@ -267,6 +270,10 @@ class Doors:
         async with self._database.transaction() as session:
             await note_refusals(session, [(one.channel, one.reason) for one in refused], now())
         return dict.fromkeys(refused)
+
+
+def _taken(arrival: Arrival, done: Done) -> Taken:
+    return Taken(arrival.event, done.outcome, done.reason, done.confirmation)
 
 
 def _batched(arrivals: Sequence[Arrival]) -> Iterator[Sequence[Arrival]]:

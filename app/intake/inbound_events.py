@@ -20,7 +20,7 @@ from app.platform.vault import Vault
 from app.points import PointKeys
 
 from .dialects import Act, Event, Fields, Options, Outcome
-from .tables import InboundEventRow, InboundToken
+from .tables import InboundConfirmation, InboundEventRow, InboundToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,16 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of an event; ``opt_out`` is as what it was recorded."""
+    """What became of an event; ``opt_out`` is as what it was recorded.
+
+    ``confirmation`` is what the person is to be told, once.
+    """
 
     id: UUID
     outcome: Outcome
     reason: str = ""
     opt_out: UUID | None = None
+    confirmation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,20 @@ async def claim_token(session: AsyncSession, keys: PointKeys, door: Door, token:
     )
     first = await session.scalar(select(InboundToken.request).where(InboundToken.digest == digest))
     return first == door.request
+
+
+async def claim_confirmation(
+    session: AsyncSession, keys: PointKeys, door: Door, who: Identifier
+) -> bool:
+    """Take the one confirmation that somebody may get from a channel; False: it was sent."""
+    digest = _digest(keys, b"confirmation %d" % door.channel, f"{who.kind} {who.value}".encode())
+    claimed = await session.scalar(
+        insert(InboundConfirmation)
+        .values(digest=digest, at=door.at)
+        .on_conflict_do_nothing()
+        .returning(InboundConfirmation.at)
+    )
+    return claimed is not None
 
 
 async def keep_events(
@@ -196,7 +214,7 @@ async def list_events(
         query = query.where(InboundEventRow.arrived_at >= wanted.since)
     if before is not None:
         query = query.where(InboundEventRow.id < before)
-    return [_kept(row, vault) for row in await session.scalars(query)]
+    return [kept_event(row, vault) for row in await session.scalars(query)]
 
 
 async def erase_events(
@@ -236,7 +254,8 @@ def _context(number: UUID) -> bytes:
     return b"inbound_events.fields " + number.bytes
 
 
-def _kept(row: InboundEventRow, vault: Vault) -> KeptEvent:
+def kept_event(row: InboundEventRow, vault: Vault) -> KeptEvent:
+    """Show a row, unsealed."""
     fields = None
     if row.fields is not None:
         fields = pydantic_core.from_json(vault.unseal(row.fields, _context(row.id)))

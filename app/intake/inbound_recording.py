@@ -15,7 +15,7 @@ from app.points import Point, PointKeys, lock_points
 from app.registry import Ground, Lifting, grounds_on, lift_bounces, lift_some
 
 from .dialects import Act, Outcome
-from .inbound_events import Arrival, Done, Door
+from .inbound_events import Arrival, Done, Door, claim_confirmation
 from .opt_outs import OptOut, find_opt_outs
 from .people import NO_KEY
 from .receipts import accept
@@ -53,10 +53,25 @@ async def _object(
         arrival.brand,
         NO_KEY,
         evidence=_evidence(door, arrival),
+        verified=arrival.event is None or arrival.event.verified,
     )
     await accept(session, keys, opt_out, arrival.identifiers)
     why = "to-be-reviewed" if arrival.event is not None and arrival.event.review else ""
-    return Done(arrival.id, Outcome.RECORDED, why, opt_out.id)
+    words = await _confirmation(session, keys, door, arrival)
+    return Done(arrival.id, Outcome.RECORDED, why, opt_out.id, words)
+
+
+async def _confirmation(
+    session: AsyncSession, keys: PointKeys, door: Door, arrival: Arrival
+) -> str:
+    """Tell what the person is to be answered, if nobody at this channel ever was; else nothing."""
+    event = arrival.event
+    if event is None or not event.confirms or not arrival.identifiers:
+        return ""
+    words = door.options.get(f"confirmation_{event.language}", door.options.get("confirmation"))
+    if not isinstance(words, str):
+        return ""
+    return words if await claim_confirmation(session, keys, door, arrival.identifiers[0]) else ""
 
 
 def _evidence(door: Door, arrival: Arrival) -> dict[str, str]:

@@ -5,6 +5,7 @@ widest, in doubt about its time for now.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -17,6 +18,8 @@ from app.points import PointKeys
 
 from .dialects import MISREAD, Act, Dialect, Event, Fields, Options, Unreadable
 from .inbound_events import Arrival, Door, key_of
+from .inbound_links import Links
+from .links import Link
 
 _BEFORE_WEBHOOKS = datetime(2000, 1, 1, tzinfo=UTC)
 """A time before it is a default that somebody forgot: 1970, or year 1."""
@@ -31,6 +34,7 @@ async def understand(
     *,
     keys: PointKeys,
     directory: Directory,
+    links: Links,
     region: str,
 ) -> list[Arrival]:
     """Understand the events of a request, in the order in which they occurred."""
@@ -38,6 +42,12 @@ async def understand(
     for fields in several:
         event, reason = _translate(dialect, fields, door.options)
         key = key_of(keys, door.dialect, fields, event)
+        if event is not None and event.tokens:
+            link = await links.first_that_opens(event.tokens, door.at)
+            if link is not None:
+                arrivals.append(_by_link(link, Arrival(new_id(), key, fields, event)))
+                continue
+            event, reason = _translate(dialect, {**fields, "tokens": []}, door.options)
         if event is None:
             arrivals.append(Arrival(new_id(), key, fields, None, reason))
             continue
@@ -53,6 +63,13 @@ async def understand(
             Arrival(new_id(), key, fields, event, reason, identifiers, media, brand, occurred_at)
         )
     return sorted(arrivals, key=lambda one: one.occurred_at or door.at)
+
+
+def _by_link(link: Link, arrival: Arrival) -> Arrival:
+    """Take from a link of ours who is meant, and for which brand and media."""
+    return replace(
+        arrival, identifiers=list(link.identifiers), media=link.clicked, brand=link.brand
+    )
 
 
 def _translate(dialect: Dialect, fields: Fields, options: Options) -> tuple[Event | None, str]:

@@ -168,6 +168,11 @@ class InboundEventRow(Base):
         Index("uq_inbound_events_channel_key", "channel", "key", unique=True),
         Index("ix_inbound_events_channel_id", "channel", "id"),
         Index("ix_inbound_events_subjects", "subjects", postgresql_using="gin"),
+        Index(
+            "ix_inbound_events_to_review",
+            "id",
+            postgresql_where=text("review AND reviewed_at IS NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -184,6 +189,9 @@ class InboundEventRow(Base):
     request: Mapped[bytes] = mapped_column(LargeBinary)
     fields: Mapped[bytes | None] = mapped_column(LargeBinary)
     subjects: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary))
+    reviewed_at: Mapped[datetime | None] = mapped_column(_Instant)
+    reviewed_by: Mapped[str | None] = mapped_column(Text)
+    voided: Mapped[bool | None]
 
 
 class InboundToken(Base):
@@ -194,6 +202,15 @@ class InboundToken(Base):
 
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     request: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime] = mapped_column(_Instant)
+
+
+class InboundConfirmation(Base):
+    """That somebody was told once, by a channel, that they are heard; a keyed digest of both."""
+
+    __tablename__ = "inbound_confirmations"
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     at: Mapped[datetime] = mapped_column(_Instant)
 
 

@@ -5,7 +5,7 @@ A new one is a file with a ``DIALECT`` (see ``event.Dialect``) and a line in ``D
 
 from collections.abc import Mapping
 
-from . import brevo, mailgun, mailjet, postmark, sendgrid, ses
+from . import brevo, mail, mailgun, mailjet, postmark, sendgrid, ses, sms, twilio
 from .event import (
     MISREAD,
     Act,
@@ -24,11 +24,14 @@ from .event import (
 
 DIALECTS: Mapping[str, Dialect] = {
     "brevo": brevo.DIALECT,
+    "mail": mail.DIALECT,
     "mailgun": mailgun.DIALECT,
     "mailjet": mailjet.DIALECT,
     "postmark": postmark.DIALECT,
     "sendgrid": sendgrid.DIALECT,
     "ses": ses.DIALECT,
+    "sms": sms.DIALECT,
+    "twilio": twilio.DIALECT,
 }
 """By the word that stands in ``POST /v1/inbound/{dialect}/{channel}``."""
 

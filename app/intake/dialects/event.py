@@ -102,6 +102,11 @@ class Event:
     their own id. ``brand_hint`` is what tells brands apart there (a group, a list, a sender's
     number). ``review`` blocks at once and lets a person confirm or void it. ``by_person`` is false
     where a colleague or the provider did it: no such act lifts anything.
+
+    ``tokens`` may be those of our links: the first that opens says who, for which brand and media,
+    and where none opens the event is translated again without them. ``verified`` is false where
+    nothing proves that the contact points are the person's. ``confirms``: the channel's option
+    ``confirmation`` (``confirmation_fr`` for the ``language`` ``fr``) may be sent in the reply.
     """
 
     act: Act
@@ -112,6 +117,10 @@ class Event:
     brand_hint: str | None = None
     review: bool = False
     by_person: bool = True
+    tokens: Sequence[str] = field(default=(), repr=False)
+    verified: bool = True
+    language: str | None = None
+    confirms: bool = False
     evidence: Literal["email", "letter", "sms", "web_form", "other"] = "other"
 
 
@@ -136,11 +145,15 @@ class Outcome(Word):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An event with what became of it; ``event`` is None where it could not be read."""
+    """An event with what became of it; ``event`` is None where it could not be read.
+
+    ``confirmation`` is what the person is to be told in the reply: once, and never again.
+    """
 
     event: Event | None
     outcome: Outcome
     reason: str = ""
+    confirmation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

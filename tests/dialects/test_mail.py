@@ -1,0 +1,275 @@
+"""Mail as programs and people write it: what is new in it, who complains; nothing raises."""
+
+from base64 import b64encode
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook
+
+from app.intake.dialects import DIALECTS, Act, Event, NotGenuine, Request, Unreadable
+from app.journal import Kind
+
+MAIL = DIALECTS["mail"]
+SECRET = "whsec_" + b64encode(b"a key of twenty-four bytes").decode()
+AT = datetime(2026, 11, 28, 9, tzinfo=UTC)
+TOKEN = "Q" * 120
+HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+FOOTER = "To unsubscribe or to stop these messages, reply STOP. Se désabonner : https://example.com"
+REPORT = f"""\
+From: <abusedesk@example.net>
+Date: Thu, 8 Mar 2005 17:40:36 EDT
+Subject: FW: Earn money
+To: <abuse@example.com>
+Message-ID: <20030712040037.46341.5F8J@example.net>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report;
+     boundary="part1_13d.2e68ed54_boundary"
+
+--part1_13d.2e68ed54_boundary
+Content-Type: text/plain; charset="US-ASCII"
+Content-Transfer-Encoding: 7bit
+
+This is an email abuse report for an email message received from IP
+192.0.2.1 on Thu, 8 Mar 2005 14:00:00 EDT.
+
+--part1_13d.2e68ed54_boundary
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+User-Agent: SomeGenerator/1.0
+Version: 1
+Original-Mail-From: <somespammer@example.net>
+Original-Rcpt-To: <user@example.com>
+Arrival-Date: Thu, 8 Mar 2005 14:00:00 EDT
+Source-IP: 192.0.2.1
+
+--part1_13d.2e68ed54_boundary
+Content-Type: message/rfc822
+Content-Disposition: inline
+
+From: <somespammer@example.net>
+Received: from mailserver.example.net (mailserver.example.net [192.0.2.1])
+     by example.com with ESMTP id M63d4137594e46; Thu, 08 Mar 2005 14:00:00 -0400
+To: <Undisclosed Recipients>
+Subject: Earn money
+List-Unsubscribe: <mailto:u@example.com?subject=x>,
+     <https://optout.example.com/u/{TOKEN}>
+
+Spam Spam Spam, unsubscribe
+--part1_13d.2e68ed54_boundary--
+"""
+
+
+def signed(body: bytes, *, minutes: float = 0, secret: str = SECRET) -> Request:
+    """Hand over a mail, signed by the reference's own library."""
+    sent_at = AT + timedelta(minutes=minutes)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(sent_at.timestamp())),
+        "webhook-signature": Webhook(secret).sign("msg_1", sent_at, body.decode()),
+    }
+    return Request("https://example.com/v1/inbound/mail/officer", headers, body)
+
+
+def events(mail: bytes | str | EmailMessage) -> list[Event]:
+    """Read a mail to its events."""
+    raw = mail.encode() if isinstance(mail, str) else bytes(mail)
+    return [MAIL.translate(fields, {}) for fields in MAIL.split(Request("", {}, raw), {})]
+
+
+def letter(text: str = "", *, html: str | None = None, **headers: str) -> EmailMessage:
+    """Write a mail from a person."""
+    mail = EmailMessage()
+    for name, value in ({"From": "Jo <jo@example.com>", "To": "dpo@example.org"} | headers).items():
+        mail[name.replace("_", "-")] = value
+    mail.set_content(text)
+    if html is not None:
+        mail.add_alternative(html, subtype="html")
+    return mail
+
+
+def said(mail: EmailMessage | str | bytes) -> tuple[Act, bool]:
+    """Tell the act of a mail's one event, and whether somebody has to look."""
+    (event,) = events(mail)
+    return event.act, event.review
+
+
+STOP, LOOK, NOTHING = (Act.OBJECTION, False), (Act.OBJECTION, True), (Act.NOTHING, False)
+
+
+def test_a_signature_of_the_reference_library_is_let_in() -> None:
+    assert MAIL.verify(signed(b"From: jo@example.com"), SECRET, {}, AT) is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (Request("", {}, b""), "no-signature"),
+        (replace(signed(b"a"), body=b"b"), "bad-signature"),
+        (signed(b"a", secret="whsec_" + b64encode(b"another key, as long as it").decode()), ""),
+        (signed(b"a", minutes=-6), "stale"),
+        (signed(b"a", minutes=6), "stale"),
+        (Request("", dict.fromkeys(HEADERS, "\u00e9\ud800"), b"a"), "no-signature"),
+        (Request("", dict.fromkeys(HEADERS, "9" * 400), b"a"), "stale"),
+    ],
+)
+def test_another_signature_is_not(request_: Request, reason: str) -> None:
+    with pytest.raises(NotGenuine) as refused:
+        MAIL.verify(request_, SECRET, {}, AT)
+    assert refused.value.reason == (reason or "bad-signature")
+
+
+def test_a_complaint_report_names_who_complains_and_our_token() -> None:
+    by_token, by_name = events(REPORT)
+    assert (by_token.act, by_token.identifiers, by_token.tokens) == (Act.COMPLAINT, [], [TOKEN])
+    assert by_name.identifiers == [(Kind.EMAIL, "user@example.com")]
+
+
+def test_a_redacted_complaint_is_known_by_the_token_alone() -> None:
+    redacted = REPORT.replace("<user@example.com>", "<redacted@redacted.example.com>")
+    (only,) = events(redacted)
+    assert (only.act, only.identifiers, only.tokens) == (Act.COMPLAINT, [], [TOKEN])
+
+
+def test_a_report_that_somebody_wants_the_mail_is_no_complaint() -> None:
+    found = events(REPORT.replace("Feedback-Type: abuse", "Feedback-Type: not-spam"))
+    assert {one.act for one in found} == {Act.NOTHING}
+
+
+def test_a_thousand_recipients_complain_each_and_what_is_more_is_said() -> None:
+    line = "Original-Rcpt-To: <user@example.com>\n"
+    many = "".join(f"Original-Rcpt-To: <u{n}@example.com>\n" for n in range(1_000))
+    assert len(events(REPORT.replace(line, many))) == 1 + 1_000
+    fields = MAIL.split(Request("", {}, REPORT.replace(line, many + line).encode()), {})
+    assert len(fields) == 1 + 1 + 1_000
+    with pytest.raises(Unreadable, match="too-many-recipients"):
+        MAIL.translate(fields[0], {})
+
+
+@pytest.mark.parametrize(
+    ("mail", "expected"),
+    [
+        (letter("STOP"), STOP),
+        (letter("Please take me off your list."), LOOK),
+        (letter("Where is my order?"), NOTHING),
+        (letter(Subject="unsubscribe"), STOP),
+        (letter(Subject="=?utf-8?q?D=C3=A9sinscription?="), STOP),
+        (letter("OUI"), (Act.REQUEST, True)),
+        # What is quoted is not said, nor a subject that is answered.
+        (letter(f"Where is my order?\n\n> {FOOTER}"), NOTHING),
+        (
+            letter(
+                f"Merci !\n\nLe ven. 27 nov. 2026 à 10:00, Us <u@example.com>\n a écrit :\n{FOOTER}"
+            ),
+            NOTHING,
+        ),
+        (letter(f"Thanks\n\nOn Fri, 27 Nov 2026 at 10:00, Us wrote:\n\n{FOOTER}"), NOTHING),
+        (
+            letter(f"ok\n\nDe : Us\nEnvoyé : vendredi 27 novembre\nObjet : Promo\n\n{FOOTER}"),
+            NOTHING,
+        ),
+        (letter(f"ok\n-----Original Message-----\n{FOOTER}"), NOTHING),
+        (letter("ok", Subject="Re: How to unsubscribe"), NOTHING),
+        (letter(f"\n> {FOOTER}\n\nPlease do not write again."), LOOK),
+        (letter(f"On 27 Nov 2026, Us wrote:\n> {FOOTER}\n\nSTOP"), STOP),
+        (letter("ok\n-- \nJo, head of stop motion"), NOTHING),
+        (letter("", html=f'<p>ok</p><div class="gmail_quote">{FOOTER}</div>'), NOTHING),
+        (letter("", html=f"<p>ok</p><blockquote>{FOOTER}</blockquote>"), NOTHING),
+        (letter("", html="<style>p{}</style><p>Ne m&#39;&eacute;crivez <b>plus</b></p>"), LOOK),
+        # Machines answer too.
+        (letter("I am away. To unsubscribe: stop", Auto_Submitted="auto-replied"), NOTHING),
+        # A letter that is too long to be read whole may hide it.
+        (letter("I like sauerkraut.\n" * 2_000), LOOK),
+        (letter("\n" * 250_000 + "stop"), LOOK),
+    ],
+)
+def test_only_what_is_new_in_a_letter_counts(
+    mail: EmailMessage, expected: tuple[Act, bool]
+) -> None:
+    assert said(mail) == expected
+
+
+def test_a_letter_objects_for_its_sender_and_the_numbers_in_it() -> None:
+    (event,) = events(
+        letter(
+            "Ne m'appelez plus au 06 39 98 12 34 ni au +33 6 39 98 56 78.",
+            From='"x, <y@z.example>" <jo@example.com>',
+        )
+    )
+    assert event.identifiers == [
+        (Kind.EMAIL, "jo@example.com"),
+        (Kind.PHONE, "06 39 98 12 34"),
+        (Kind.PHONE, "+33 6 39 98 56 78"),
+    ]
+    assert (event.verified, event.brand_hint) == (False, "dpo@example.org")
+
+
+def test_a_token_in_the_subject_unsubscribes_whatever_the_mail_says() -> None:
+    (event,) = events(letter("This message was sent by your mail program.", Subject=TOKEN))
+    assert (event.act, event.review, event.tokens) == (Act.UNSUBSCRIBE, False, [TOKEN])
+    fields = MAIL.split(Request("", {}, bytes(letter("Hello", Subject=TOKEN))), {})[0]
+    assert MAIL.translate({**fields, "tokens": []}, {}).act is Act.NOTHING
+
+
+def test_headers_inside_headers_are_text() -> None:
+    raw = (
+        b"From: jo@example.com\r\nSubject: =?utf-8?b?aGk=?=\r\n =?utf-8?q?=0D=0ATo:_x@example.org?="
+        b"\r\n\r\nstop"
+    )
+    (event,) = events(raw)
+    assert event.identifiers == [(Kind.EMAIL, "jo@example.com")]
+    assert event.brand_hint is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\n",
+        b"From: jo@example.com",
+        b"From jo Fri Nov 27 10:00:00 2026\nFrom: jo@example.com\n\nstop",
+        b"Content-Type: multipart/mixed\n\nstop",
+        b"Content-Type: multipart/mixed; boundary=\n\nstop",
+        b"Content-Type: text/plain; charset=zlib\nContent-Transfer-Encoding: base64\n\n====",
+        b"Content-Type: text/plain; charset=punycode\n\n" + b"a-" * 100_000,
+        b"Content-Transfer-Encoding: quoted-printable\n\n=ZZ=\xff=",
+        b"Subject: =?utf-8?b?****?= =?x?q?=?=\n\n",
+        b"Content-Type: message/feedback-report\n\n",
+        b"To: " + b"a@example.com, " * 100_000 + b"\n\nstop",
+        b"A:b\n" * 500_000 + b"\nstop",
+        b"Content-Type: text/html\n\n" + b"<" * 500_000,
+        b"Content-Type: text/html\n\n" + b"<!-- <style <blockquote" * 40_000,
+        b"\n" + b"On 1 " * 200_000,
+        b"\n\n" + b"stop\n" * 6_000_000,
+        b"".join(
+            b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n)
+            for n in range(20_000)
+        ),
+        b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nstop\n" * 1_000_000,
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b\nContent-Type: image/png\n"
+        b"Content-Transfer-Encoding: base64\n\n" + b"QUJD" * 7_500_000 + b"\n--b--",
+    ],
+    ids=range(20),
+)
+def test_malformed_and_enormous_mails_cost_little_and_never_raise(raw: bytes) -> None:
+    began = perf_counter()
+    events(raw)
+    assert perf_counter() - began < 10
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_raise(raw: bytes) -> None:
+    events(raw)
+
+
+@given(
+    st.lists(st.sampled_from(REPORT.encode().splitlines(keepends=True)), max_size=40),
+    st.binary(max_size=20),
+)
+def test_no_shuffled_report_raises(lines: list[bytes], rubbish: bytes) -> None:
+    events(rubbish.join(lines))

@@ -1,0 +1,187 @@
+"""Text messages of providers that are mapped by options, in the forms that they document."""
+
+import hmac
+import json
+from base64 import b64encode
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.intake.dialects import DIALECTS, Act, Event, NotGenuine, Options, Request, Unreadable
+from app.journal import Kind
+from app.platform.clock import now
+
+SMS = DIALECTS["sms"]
+SECRET = "a secret, shared"  # noqa: S105 - of a provider that does not exist
+PERSON, OURS = "33639980042", "36200"
+ESENDEX = """<InboundMessage>
+<Id>6b6dd2b7-0e66-4b4d-8f2f-5f4b6f7a0001</Id>
+<MessageId>6b6dd2b7-0e66-4b4d-8f2f-5f4b6f7a0002</MessageId>
+<AccountId>6b6dd2b7-0e66-4b4d-8f2f-5f4b6f7a0003</AccountId>
+<MessageText>STOP &amp; merci</MessageText>
+<From>33639980042</From>
+<To>36200</To>
+</InboundMessage>"""
+INFOBIP = {
+    "results": [
+        {
+            "messageId": "817790313235066447",
+            "from": PERSON,
+            "to": OURS,
+            "text": "Stop.",
+            "cleanText": ".",
+            "keyword": "STOP",
+            "receivedAt": "2026-11-27T10:06:56.917+0000",
+            "smsCount": 1,
+            "price": {"pricePerMessage": 0, "currency": "EUR"},
+            "callbackData": "callbackData",
+        }
+    ],
+    "messageCount": 1,
+    "pendingMessageCount": 0,
+}
+VONAGE = {
+    "msisdn": PERSON,
+    "to": OURS,
+    "messageId": "0A0000000123ABCD1",
+    "text": "arrêt",
+    "type": "text",
+    "message-timestamp": "2026-11-27 10:06:56",
+}
+BIRD = {
+    "id": "96a0b5fa-a986-453d-be5c-3117f989f025",
+    "sender": {"contact": {"identifierKey": "phonenumber", "identifierValue": f"+{PERSON}"}},
+    "receiver": {"connector": {"id": OURS}},
+    "body": {"type": "text", "text": {"text": "Unsubscribe"}},
+    "createdAt": "2026-11-27T10:06:56.736Z",
+}
+DOCUMENTED: list[tuple[str, bytes, Options]] = [
+    (
+        "text/xml",
+        ESENDEX.encode(),
+        {"sender": "From", "text": "MessageText", "id": "MessageId", "recipient": "To"},
+    ),
+    (
+        "application/json",
+        json.dumps(INFOBIP).encode(),
+        {"list": "results", "id": "messageId", "time": "receivedAt"},
+    ),
+    (
+        "application/json",
+        json.dumps(VONAGE).encode(),
+        {"sender": "msisdn", "id": "messageId", "time": "message-timestamp"},
+    ),
+    (
+        "application/json",
+        json.dumps(BIRD).encode(),
+        {
+            "sender": "sender.contact.identifierValue",
+            "text": "body.text.text",
+            "time": "createdAt",
+            "recipient": "receiver.connector.id",
+        },
+    ),
+    (
+        "application/x-www-form-urlencoded; charset=ISO-8859-15",
+        f"from={PERSON}&to={OURS}&text=D%E9sinscription&id=7&time=1795774016".encode(),
+        {},
+    ),
+]
+
+
+def events(kind: str, body: bytes, options: Options) -> list[Event]:
+    """Read a request to its events."""
+    posted = Request("", {"content-type": kind}, body)
+    return [SMS.translate(fields, options) for fields in SMS.split(posted, options)]
+
+
+@pytest.mark.parametrize(("kind", "body", "options"), DOCUMENTED, ids=range(len(DOCUMENTED)))
+def test_documented_forms_are_mapped_by_options(kind: str, body: bytes, options: Options) -> None:
+    (event,) = events(kind, body, options)
+    assert (event.act, event.review) == (Act.STOP_KEYWORD, False)
+    assert [(one, number.lstrip("+")) for one, number in event.identifiers] == [
+        (Kind.PHONE, PERSON)
+    ]
+    assert event.brand_hint == OURS
+    assert event.id
+    if "time" in options:
+        assert event.occurred_at is not None
+        assert event.occurred_at.replace(second=0, microsecond=0) == datetime(
+            2026, 11, 27, 10, 6, tzinfo=UTC
+        )
+
+
+def test_a_time_that_cannot_be_read_costs_no_stop() -> None:
+    (event,) = events("", f"from={PERSON}&text=STOP&time=hier".encode(), {})
+    assert (event.act, event.occurred_at) == (Act.STOP_KEYWORD, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<a",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>",
+        b"<a>" * 2_000,
+        b"<a>&lt;</b>",
+        b'{"results": []',
+        b"[" * 100_000,
+    ],
+    ids=range(6),
+)
+def test_what_is_none_of_the_forms_is_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        events("", body, {"list": "results"})
+
+
+def mac(body: bytes, name: str = "sha256") -> bytes:
+    """Sign a body."""
+    return hmac.digest(SECRET.encode(), body, name)
+
+
+BODY = b'{"from": "33639980042", "text": "STOP", "key": "a secret, shared"}'
+BASIC = b64encode(f"hook:{SECRET}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("options", "headers"),
+    [
+        ({"signature": "X-Sig"}, {"x-sig": mac(BODY).hex().upper()}),
+        ({"signature": "X-Sig"}, {"x-sig": f"sha256={mac(BODY).hex()}"}),
+        ({"signature": "X-Sig"}, {"x-sig": b64encode(mac(BODY)).decode()}),
+        ({"signature": "X-Sig", "algorithm": "SHA1"}, {"x-sig": mac(BODY, "sha1").hex()}),
+        ({"token": "key"}, {}),
+        ({"header": "X-Key"}, {"x-key": SECRET}),
+        ({}, {"authorization": f"Bearer {SECRET}"}),
+    ],
+)
+def test_whoever_proves_the_secret_is_let_in_and_nobody_else(
+    options: Options, headers: dict[str, str]
+) -> None:
+    assert SMS.verify(Request("", headers, BODY), SECRET, options, now()) is None
+    for forged in (
+        Request("", {}, BODY.replace(SECRET.encode(), b"x")),
+        Request("", dict.fromkeys(headers, "é\ud800"), BODY.replace(b"secret", b"secre7")),
+        Request("", dict.fromkeys(headers, "0" * 64), b'{"key": ["a"]}'),
+    ):
+        with pytest.raises(NotGenuine):
+            SMS.verify(forged, SECRET, options, now())
+
+
+def test_an_algorithm_that_nobody_knows_lets_nobody_in() -> None:
+    options = {"signature": "X-Sig", "algorithm": "none"}
+    with pytest.raises(NotGenuine, match="unknown-algorithm"):
+        SMS.verify(Request("", {"x-sig": ""}, BODY), SECRET, options, now())
+
+
+@given(
+    st.sampled_from(["text/xml", "application/json", "application/x-www-form-urlencoded", ""]),
+    st.binary(max_size=200),
+)
+def test_no_bytes_raise_but_as_unreadable(kind: str, body: bytes) -> None:
+    try:
+        fields = SMS.split(Request("", {"content-type": kind}, body), {"list": "a.b"})
+    except Unreadable:
+        return
+    assert fields

@@ -1,0 +1,261 @@
+"""Letters, text messages and calls from end to end: signed, recorded, answered, looked at."""
+
+import hmac
+from base64 import b64encode
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import text
+from standardwebhooks import Webhook
+
+from app.platform.db import Database
+from tests.doors import decision, listed, open_door, taken
+
+SECRET = "whsec_" + b64encode(b"a key of twenty-four bytes").decode()
+TWILIO = "12345"
+JO, PERSON, OURS = "jo@example.com", "+33639980043", "+33199000012"
+
+
+def letter(words: str, **headers: str) -> bytes:
+    """Write a mail of a person."""
+    mail = EmailMessage()
+    for name, value in ({"From": f"Jo <{JO}>", "To": "dpo@example.org"} | headers).items():
+        mail[name] = value
+    mail.set_content(words)
+    return bytes(mail)
+
+
+async def post(client: httpx.AsyncClient, path: str, mail: bytes) -> dict[str, int]:
+    """Hand over a mail, signed."""
+    sent_at = datetime.now(UTC)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(sent_at.timestamp())),
+        "webhook-signature": Webhook(SECRET).sign("msg_1", sent_at, mail.decode()),
+    }
+    return await taken(await client.post(path, content=mail, headers=headers))
+
+
+async def write(client: httpx.AsyncClient, path: str, words: str, **more: str) -> str:
+    """Send a text message as Twilio brings it: what it is answered."""
+    fields = {"MessageSid": f"SM {words}", "From": PERSON, "To": OURS, "Body": words} | more
+    url = f"http://127.0.0.1:8000{path}"
+    signed = url + "".join(name + value for name, value in sorted(fields.items()))
+    signature = b64encode(hmac.digest(TWILIO.encode(), signed.encode(), "sha1")).decode()
+    answer = await client.post(
+        path,
+        content=urlencode(fields),
+        headers={
+            "content-type": "application/x-www-form-urlencoded",
+            "x-twilio-signature": signature,
+        },
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/xml")
+    return answer.text.partition("<Response>")[2].removesuffix("</Response>")
+
+
+async def may_text(admin: httpx.AsyncClient, **more: str) -> str:
+    """Ask whether the person may be sent a message."""
+    body = {"phone": PERSON, "medium": "sms", **more}
+    return str((await admin.post("/v1/checks", json=body)).json()["decision"])
+
+
+async def reviews(admin: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:
+    """List what is to be looked at."""
+    answer = await admin.get("/v1/inbound-reviews", params=query)
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["items"])
+
+
+async def open_brands(admin: httpx.AsyncClient) -> None:
+    """Register two brands."""
+    for slug in ("sauerkraut", "pickles"):
+        await admin.post("/v1/brands", json={"slug": slug, "name": slug.title()})
+
+
+@pytest.fixture
+async def officer(admin: httpx.AsyncClient) -> str:
+    """Open the door of the officer's mailbox."""
+    return await open_door(admin, "mail", secret=SECRET)
+
+
+@pytest.fixture
+async def texts(admin: httpx.AsyncClient) -> str:
+    """Open the door of a number, which confirms in two languages."""
+    return await open_door(
+        admin,
+        "twilio",
+        slug="texts",
+        secret=TWILIO,
+        confirmation="You will hear no more from us.",
+        confirmation_fr="C'est noté & fait.",
+    )
+
+
+async def test_a_stop_blocks_and_is_confirmed_once(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, texts: str
+) -> None:
+    assert await write(client, texts, "Où est mon colis ?") == ""
+    assert await may_text(admin) == "allow"
+    assert await write(client, texts, "ARRÊT") == "<Message>C'est noté &amp; fait.</Message>"
+    assert await may_text(admin) == "block"
+    assert await write(client, texts, "ARRÊT") == ""
+    assert await write(client, texts, "STOP") == ""
+    assert await write(client, texts, "OUI") == ""
+    assert await may_text(admin) == "block"
+    assert await listed(admin) == [
+        ("request", "waiting", "asks-to-be-contacted"),
+        ("stop_keyword", "recorded", ""),
+        ("stop_keyword", "recorded", ""),
+    ]
+
+
+async def test_a_stop_is_for_the_brand_whose_number_it_was_written_to(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await open_brands(admin)
+    path = await open_door(admin, "twilio", secret=TWILIO, brands=[f"{OURS}=sauerkraut"])
+    await write(client, path, "STOP")
+    assert await may_text(admin, brand="sauerkraut") == "block"
+    assert await may_text(admin, brand="pickles") == "allow"
+    await write(client, path, "stop", To="+33199000013")
+    assert await may_text(admin, brand="pickles") == "block"
+
+
+@pytest.mark.parametrize("change", [{"Body": "START"}, {"To": "+33199000013"}])
+async def test_a_changed_message_is_not_let_in(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, texts: str, change: dict[str, str]
+) -> None:
+    fields = {"MessageSid": "SM1", "From": PERSON, "To": OURS, "Body": "STOP"}
+    signed = f"http://127.0.0.1:8000{texts}" + "".join(n + v for n, v in sorted(fields.items()))
+    signature = b64encode(hmac.digest(TWILIO.encode(), signed.encode(), "sha1")).decode()
+    answer = await client.post(
+        texts, content=urlencode(fields | change), headers={"x-twilio-signature": signature}
+    )
+    assert answer.status_code == 401
+    assert await may_text(admin) == "allow"
+
+
+async def test_other_words_block_at_once_and_wait_for_a_look(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str
+) -> None:
+    words = "Foutez-moi la paix, et au 06 39 98 00 43 aussi."
+    assert await post(client, officer, letter(words, Subject="Vos appels")) == {"recorded": 1}
+    assert await post(client, officer, letter(words, Subject="Vos appels")) == {"duplicate": 1}
+    assert (await decision(admin, JO), await may_text(admin)) == ("block", "block")
+    (one,) = await reviews(admin)
+    assert one["said"] == f"Vos appels\n{words}"
+    assert (one["decision"], one["event"]["reason"]) == (None, "to-be-reviewed")
+    assert one["event"]["identifiers"] == ["j•••@example.com", "+33 6 •• •• •• 43"]
+    path = f"/v1/inbound-reviews/{one['event']['id']}"
+    confirmed = await admin.post(f"{path}/confirm")
+    assert (confirmed.status_code, confirmed.json()["position"]) == (200, None)
+    assert (await admin.post(f"{path}/confirm")).json() == confirmed.json()
+    refused = await admin.post(f"{path}/void", json={"reason": "no"})
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/already-reviewed")
+    assert (await decision(admin, JO), await reviews(admin)) == ("block", [])
+    (decided,) = await reviews(admin, state="decided")
+    assert decided["decision"] == "confirmed"
+    assert decided["decided_at"] == confirmed.json()["decided_at"]
+
+
+async def test_what_was_no_objection_is_voided_by_a_named_human(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str, texts: str
+) -> None:
+    await post(client, officer, letter("Your spam filter lost my invoice."))
+    (one,) = await reviews(admin)
+    path = f"/v1/inbound-reviews/{one['event']['id']}/void"
+    assert (await client.post(path, json={"reason": "x"})).status_code == 401
+    answer = await admin.post(path, json={"reason": "asks for an invoice"})
+    assert answer.json()["position"] is not None
+    assert (await decision(admin, JO), await reviews(admin)) == ("allow", [])
+    assert (await admin.post(path.replace("void", "confirm"))).status_code == 409
+    # A wish to be contacted recorded nothing, so it can be seen and not voided.
+    await write(client, texts, "OUI")
+    (wish,) = await reviews(admin)
+    path = f"/v1/inbound-reviews/{wish['event']['id']}"
+    assert (await admin.post(f"{path}/void", json={"reason": "x"})).status_code == 409
+    assert (await admin.post(f"{path}/confirm")).status_code == 200
+    assert await reviews(admin) == []
+
+
+async def test_what_was_voided_by_itself_needs_no_look(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str
+) -> None:
+    await post(client, officer, letter("Please stop writing to me."))
+    (one,) = await reviews(admin)
+    await admin.post(f"/v1/opt-outs/{one['event']['opt_out']}/void", json={"reason": "x"})
+    assert await reviews(admin) == []
+
+
+async def link(admin: httpx.AsyncClient, **more: object) -> str:
+    """Make the token of a single click."""
+    body = {"identifiers": [{"kind": "email", "value": "anna@example.com"}], **more}
+    made = (await admin.post("/v1/preference-links", json=body)).json()
+    return str(urlsplit(made["one_click_url"]).path).removeprefix("/u/")
+
+
+async def test_a_token_of_ours_tells_who_whatever_address_the_mail_comes_from(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str
+) -> None:
+    await open_brands(admin)
+    token = await link(admin, brand="sauerkraut")
+    assert await post(client, officer, letter("", Subject=token)) == {"recorded": 1}
+    assert await decision(admin, "anna@example.com", brand="sauerkraut") == "block"
+    assert await decision(admin, "anna@example.com", brand="pickles") == "allow"
+    assert await decision(admin, JO) == "allow"
+    # One that does not open says nothing; the mail is read like any other.
+    assert await post(client, officer, letter("Hello", Subject="Q" * 120)) == {"dropped": 1}
+    assert await post(client, officer, letter("STOP", Subject=token[:-4] + "AAAA")) == {
+        "recorded": 1
+    }
+    assert await decision(admin, JO) == "block"
+
+
+async def test_a_redacted_complaint_is_its_links(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str
+) -> None:
+    token = await link(admin)
+    report = f"""\
+From: <fbl@example.net>
+Content-Type: multipart/report; report-type=feedback-report; boundary="b"
+
+--b
+Content-Type: message/feedback-report
+
+Feedback-Type: abuse
+Original-Rcpt-To: <redacted@example.net>
+
+--b
+Content-Type: message/rfc822
+
+List-Unsubscribe: <https://optout.example.com/u/{token}>
+List-Unsubscribe-Post: List-Unsubscribe=One-Click
+
+Spam
+--b--
+"""
+    assert await post(client, officer, report.encode()) == {"recorded": 1}
+    assert await decision(admin, "anna@example.com") == "block"
+    assert await listed(admin) == [("complaint", "recorded", "")]
+    unknown = report.replace(token, "Q" * 120)
+    assert await post(client, officer, unknown.encode()) == {"refused": 1}
+    assert (await listed(admin))[0] == ("complaint", "refused", "no-identifier")
+
+
+async def test_an_erasure_takes_the_words_too(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str, database: Database
+) -> None:
+    await post(client, officer, letter("Stop it, I am Jo Example of Example Street."))
+    async with database.reading() as session:
+        kept = await session.scalars(text("SELECT fields FROM inbound_events"))
+        assert b"Example Street" not in b"".join(kept)
+    await admin.post("/v1/erasures", json={"identifiers": [{"kind": "email", "value": JO}]})
+    (one,) = await reviews(admin)
+    assert (one["said"], one["event"]["identifiers"]) == (None, None)
+    assert await decision(admin, JO) == "block"
