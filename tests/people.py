@@ -20,7 +20,7 @@ from app.accounts import (
     issue_ticket,
     redeem_ticket,
 )
-from app.parties import find_channel
+from app.parties import find_channel, party_number
 from app.platform.clock import now
 from app.platform.db import Database
 
@@ -42,21 +42,31 @@ async def open_channel(admin: httpx.AsyncClient, slug: str = CHANNEL) -> None:
 
 
 async def invited(
-    database: Database, login: str, role: Role = Role.AGENT, channel: str | None = None
+    database: Database,
+    login: str,
+    role: Role = Role.AGENT,
+    channel: str | None = None,
+    party: str | None = None,
 ) -> tuple[User, str]:
     """Let somebody in who has not chosen a password yet: them, and their ticket."""
     at = now()
     async with database.transaction() as session:
         number = None if channel is None else (await find_channel(session, channel)).id
-        user = await create_user(session, NewUser(login, f"Test {login}", role, number), at=at)
+        of_party = None if party is None else await party_number(session, party)
+        new = NewUser(login, f"Test {login}", role, number, of_party)
+        user = await create_user(session, new, at=at)
         return user, await issue_ticket(session, user.id, at=at)
 
 
 async def let_in(
-    database: Database, login: str, role: Role = Role.AGENT, channel: str | None = None
+    database: Database,
+    login: str,
+    role: Role = Role.AGENT,
+    channel: str | None = None,
+    party: str | None = None,
 ) -> User:
     """Let somebody in who has chosen ``PASSWORD``."""
-    user, ticket = await invited(database, login, role, channel)
+    user, ticket = await invited(database, login, role, channel, party)
     hashed = await hash_password(PASSWORD)
     async with database.transaction() as session:
         await redeem_ticket(session, ticket, hashed, at=now())

@@ -1,12 +1,17 @@
 """The desk as a browser without scripts sees it: looking up, recording, taking back."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import httpx
 import pytest
 from sqlalchemy import text
 
-from app.accounts import Role
+from app.accounts import Limit, Role, count_try
 from app.parties import Acts, list_audit
+from app.platform.clock import now
 from app.platform.db import Database
+from app.platform.ids import new_id
 from tests.conftest import Caller
 from tests.people import (
     CHANNEL,
@@ -19,6 +24,8 @@ from tests.people import (
     token_in,
     words_in,
 )
+from tests.receivers import hasty, register
+from tests.test_alarms import heard, operators
 
 NUMBER = "+33639980031"
 
@@ -50,6 +57,78 @@ async def test_a_complaint_is_heard_of_by_the_operators_without_naming_anybody(
     async with database.reading() as session:
         told = (await session.execute(text("SELECT type, data FROM alarms"))).all()
     assert told == [("complaint.recorded", {"opt_out": str(opt_out), "channel": CHANNEL})]
+
+
+async def test_a_complaint_reaches_the_operations_address_signed(
+    agent: httpx.AsyncClient, database: Database
+) -> None:
+    opt_out = await record(agent, NUMBER, said="complaint")
+    loopback = replace(database, settings=hasty(database.settings))
+    async with operators(loopback) as (desk, send):
+        await send()
+    (event,) = heard(desk)  # which verifies what it reads
+    assert event["type"] == "complaint.recorded"
+    assert event["data"] == {"opt_out": str(opt_out), "channel": CHANNEL}
+
+
+async def test_whoever_is_blocked_by_a_file_is_shown_as_such(
+    agent: httpx.AsyncClient, database: Database, admin: httpx.AsyncClient
+) -> None:
+    await register(admin, None)
+    await record(agent, NUMBER)
+    async with database.transaction() as session:
+        # As an import leaves it: its record is no opt-out.
+        await session.execute(
+            text("""
+                WITH file AS (
+                    INSERT INTO imports (id, recorded_at, occurred_at, size, key, channel, brand,
+                                         media, reason, dated, dry_run, region, sha256)
+                    SELECT :id, now(), now(), 9, 1, 1, 0, 31, 1, false, false, 'FR', ''
+                )
+                UPDATE grounds SET line = 7, opt_out = :id
+            """),
+            {"id": new_id()},
+        )
+    words = words_in(await submit(agent, "/desk", "/desk/look-up", who=NUMBER))
+    assert "Do not contact" in words
+    assert "Databases that know 0 of 1" in words
+
+
+async def test_a_look_up_is_noted_and_too_many_are_refused_and_heard_of(
+    agent: httpx.AsyncClient, database: Database
+) -> None:
+    await submit(agent, "/desk", "/desk/look-up", who=NUMBER)
+    async with database.transaction() as session:
+        (act,) = await list_audit(session, Acts(action="contact-point.looked-up"), limit=9)
+        user = act.actor.removeprefix("user:")
+        limit = Limit(600, timedelta(hours=1))
+        for _ in range(600):
+            await count_try(session, f"look-up/{user}", limit, at=now())
+    assert NUMBER not in str(act)
+    for _ in range(2):
+        refused = await submit(agent, "/desk", "/desk/look-up", who=NUMBER)
+        assert refused.status_code == 429
+        assert "That was too often." in words_in(refused)
+    async with database.reading() as session:
+        told = (await session.execute(text("SELECT type, data FROM alarms"))).all()
+    assert told == [("look-ups.surge", {"user": user})]
+
+
+async def test_a_contact_point_is_shown_whole_to_a_supervisor_who_is_noted(
+    agent: httpx.AsyncClient, caller: Caller, database: Database
+) -> None:
+    opt_out = await record(agent, NUMBER)
+    page = f"/desk/opt-outs/{opt_out}"
+    assert "Show in full" not in words_in(await agent.get(page))
+    assert (await submit(agent, "/desk", f"{page}/show")).status_code == 403
+    user = await let_in(database, "boss", Role.SUPERVISOR, channel=CHANNEL)
+    boss = await caller()
+    await signed_in(boss, "boss")
+    assert "+33 6 •• •• •• 31" in words_in(await boss.get(page))
+    assert "+33 6 39 98 00 31" in words_in(await submit(boss, page, f"{page}/show"))
+    async with database.reading() as session:
+        (act,) = await list_audit(session, Acts(action="contact-point.shown"), limit=9)
+    assert (act.actor, act.subject) == (user.actor, f"opt-out:{opt_out}")
 
 
 async def test_no_more_calls_is_about_calls_alone(

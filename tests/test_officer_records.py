@@ -140,7 +140,7 @@ async def test_a_key_is_made_shown_once_and_revoked(
 async def test_somebody_is_let_in_changed_and_let_in_no_more(
     administrator: httpx.AsyncClient, caller: Caller, database: Database
 ) -> None:
-    fields = {"login": "agent-7", "name": "Agent 7", "role": "agent", "channel": "dakar"}
+    fields = {"login": "agent-7", "name": "Agent 7", "role": "agent", "place": "channel:dakar"}
     assert (await submit(administrator, "/users/new", login="x")).status_code == 422
     invited = await submit(administrator, "/users/new", **fields)
     (link,) = re.findall(r"/invited/[\w-]+", invited.text)
@@ -150,7 +150,7 @@ async def test_somebody_is_let_in_changed_and_let_in_no_more(
     async with database.reading() as session:
         user = await find_user_by_login(session, "agent-7")
     page = f"/users/{user.id}"
-    changed = await submit(administrator, page, f"{page}/change", role="supervisor", channel="")
+    changed = await submit(administrator, page, f"{page}/change", role="supervisor", place="")
     assert leads_to(changed) == page
     assert leads_to(await signed_in(newcomer, "agent-7")) == "/desk"
     assert leads_to(await submit(administrator, page, f"{page}/sign-out")) == page

@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import Role, Visit
+from app.accounts import Limit, Role, Visit, count_try
 from app.identifiers import Identifier
 from app.intake import (
     TAKE_BACK_WITHIN,
@@ -18,7 +19,6 @@ from app.intake import (
     TooLateToTakeBack,
     accept,
     count_since,
-    find_opt_out,
     points_of,
     read_history,
     recent_by,
@@ -26,11 +26,12 @@ from app.intake import (
     void,
 )
 from app.journal import ALL_MEDIA, EVERY_BRAND, EVERY_MEDIUM, Kind, Media, Reason
-from app.parties import Channel, TheDirectory, list_channels
+from app.parties import Channel, Directory, TheDirectory, UnknownChannel, list_channels, note
 from app.platform.alarms import raise_alarm
 from app.platform.clock import now
 from app.platform.db import Session, database_of
 from app.platform.ids import new_id
+from app.platform.problems import Problem
 from app.points import (
     DefaultRegion,
     PointKeys,
@@ -43,11 +44,13 @@ from app.points import (
 from .doors import Form, browser_of, signed_in
 from .live import Streams, event, say_until
 from .pages import fill, go, page, pages
-from .shown import Standing, shown, told
+from .scope import channels_of, find_own
+from .shown import Standing, shown, told, who_know
 
 desk = pages("/desk")
 
 Signed = Annotated[Visit, signed_in()]
+Supervising = Annotated[Visit, signed_in(Role.SUPERVISOR)]
 
 _MOST_TYPED = 400
 _RECENT = 6
@@ -62,6 +65,19 @@ class Said:
     reason: Reason
 
 
+class TooManyLookUps(Problem):
+    """Somebody looked up more people within an hour than a desk needs. Nothing was shown.
+
+    A stolen account must not give the list away person by person.
+    """
+
+    type = "too-many-look-ups"
+    title = "Too many people were looked up"
+    status = 429
+
+
+_LOOK_UPS = Limit(600, timedelta(hours=1))
+_ONE_ALARM = Limit(1, timedelta(hours=1))
 SAID = {
     "calls": Said(Media.VOICE, Reason.REFUSAL),
     "all": Said(EVERY_MEDIUM, Reason.OBJECTION),
@@ -89,6 +105,7 @@ async def look_up(
     if not who:
         answer: dict[str, Any] = {"standing": None, "unusable": False}
     else:
+        await _note_look_up(request, visit)
         answer = await _answer(request, visit, keys, directory, who, region)
     answer["who"] = who
     if request.headers.get("hx-request"):
@@ -112,6 +129,9 @@ async def record(
     channel = visit.user.channel
     if channel is None:
         channel = await directory.channel(fields.get("channel", ""))
+        own = await channels_of(session, visit.user)
+        if own is not None and channel not in own:
+            raise UnknownChannel("This channel is another party's.")
     opt_out = OptOut(
         id=new_id(),
         recorded_at=at,
@@ -145,14 +165,43 @@ async def show_recorded(
     keys: ThePointKeys,
     directory: TheDirectory,
 ) -> Response:
-    """Show an opt-out that was recorded here, and who has been told."""
+    """Show an opt-out that was recorded here, masked, and who has been told."""
+    return await _recorded(request, visit, keys, directory, id, whole=False)
+
+
+@desk.post("/opt-outs/{id}/show")
+async def show_whole(
+    id: UUID,  # noqa: A002 - the name in the address
+    request: Request,
+    visit: Supervising,
+    keys: ThePointKeys,
+    directory: TheDirectory,
+    fields: Form,
+) -> Response:
+    """Show the contact points of an opt-out unmasked, which the audit keeps."""
+    del fields  # read, so that its token was judged
+    async with database_of(request).transaction() as session:
+        await find_own(session, id, visit.user)
+        await note(session, visit.user.actor, "contact-point.shown", f"opt-out:{id}", now())
+    return await _recorded(request, visit, keys, directory, id, whole=True)
+
+
+async def _recorded(
+    request: Request,
+    visit: Visit,
+    keys: PointKeys,
+    directory: Directory,
+    id: UUID,  # noqa: A002 - as above
+    *,
+    whole: bool,
+) -> Response:
     at = now()
     async with database_of(request).reading() as session:
-        opt_out = await _own(session, id, visit)
+        opt_out = await find_own(session, id, visit.user)
         points = await points_of(session, keys, id)
-        standing = await shown(session, directory, points[0], visit.user.channel)
+        standing = await shown(session, directory, points, whole=whole)
         propagation = await told(session, opt_out, at=at)
-        aside = await _aside(session, visit, keys, at)
+        aside = await _aside(session, visit, keys, at, _zone(request))
     return await page(
         request,
         "recorded.html",
@@ -162,6 +211,7 @@ async def show_recorded(
         channel=await directory.channel_slug(opt_out.channel),
         takeable_until=opt_out.recorded_at + TAKE_BACK_WITHIN,
         takeable=_takeable(opt_out, visit, at),
+        whole=whole,
         all_media=[medium.word for medium in ALL_MEDIA],
         **aside,
     )
@@ -176,7 +226,7 @@ async def tell_live(
     """Tell who has been told as it happens, until all are or a minute is over."""
     database, browser = database_of(request), await browser_of(request)
     async with database.reading() as session:
-        opt_out = await _own(session, id, visit)
+        opt_out = await find_own(session, id, visit.user)
 
     async def lines() -> AsyncIterator[bytes]:
         async for _ in say_until(streams):
@@ -201,7 +251,7 @@ async def take_back(
 ) -> Response:
     """Void an opt-out that was recorded by mistake."""
     at = now()
-    opt_out = await _own(session, id, visit)
+    opt_out = await find_own(session, id, visit.user)
     require_takeable(
         opt_out, user=visit.user.id, supervisor=visit.user.role >= Role.SUPERVISOR, at=at
     )
@@ -210,9 +260,26 @@ async def take_back(
     return go(request, f"/desk/opt-outs/{id}")
 
 
-async def _own(session: AsyncSession, opt_out: UUID, visit: Visit) -> OptOut:
-    """Find an opt-out that somebody may see: of their own channel, if they have one."""
-    return await find_opt_out(session, opt_out, channel=visit.user.channel)
+def _zone(request: Request) -> ZoneInfo:
+    zone: ZoneInfo = request.app.state.settings.time_zone
+    return zone
+
+
+async def _note_look_up(request: Request, visit: Visit) -> None:
+    """Write down that somebody looks a person up, for the page shows the contact point whole.
+
+    Raises:
+        TooManyLookUps: they did so too often within the hour; the operators hear of it.
+    """
+    at, user = now(), visit.user
+    async with database_of(request).transaction() as session:
+        within = await count_try(session, f"look-up/{user.id}", _LOOK_UPS, at=at)
+        if within:
+            await note(session, user.actor, "contact-point.looked-up", "desk", at)
+        elif await count_try(session, f"look-up-alarm/{user.id}", _ONE_ALARM, at=at):
+            await raise_alarm(session, "look-ups.surge", at, user=str(user.id))
+    if not within:
+        raise TooManyLookUps("Too many people were looked up within the hour.")
 
 
 def _takeable(opt_out: OptOut, visit: Visit, at: datetime) -> bool:
@@ -242,24 +309,23 @@ async def _answer(
         identifier = _read(who, region)
     except UnusableIdentifier:
         return {"standing": None, "unusable": True}
-    at = now()
     async with database_of(request).reading() as session:
         point = await find_point(session, keys, identifier)
         history = await read_history(session, point, channel=None)
         standing = await Standing.of(identifier, history, directory)
-        propagation = None
-        if history.acts and standing.suppressed:
-            latest = next(act for act in history.acts if act.standing)
-            propagation = await told(
-                session, await find_opt_out(session, latest.id, channel=None), at=at
-            )
+        known = await who_know(session, history)
         channels: Sequence[Channel] = ()
         if visit.user.channel is None:
-            channels = await list_channels(session, limit=500)
+            own = await channels_of(session, visit.user)
+            channels = [
+                one
+                for one in await list_channels(session, limit=500)
+                if own is None or one.id in own
+            ]
     return {
         "standing": standing,
         "unusable": False,
-        "told": propagation,
+        "known": known,
         "channels": channels,
         "all_media": [medium.word for medium in ALL_MEDIA],
     }
@@ -267,18 +333,19 @@ async def _answer(
 
 async def _desk(request: Request, visit: Visit, keys: PointKeys, **answer: Any) -> Response:  # noqa: ANN401 - a template takes anything
     async with database_of(request).reading() as session:
-        aside = await _aside(session, visit, keys, now())
+        aside = await _aside(session, visit, keys, now(), _zone(request))
     known = {"standing": None, "unusable": False, "who": ""} | answer
     return await page(request, "desk.html", **known, **aside)
 
 
 async def _aside(
-    session: AsyncSession, visit: Visit, keys: PointKeys, at: datetime
+    session: AsyncSession, visit: Visit, keys: PointKeys, at: datetime, zone: ZoneInfo
 ) -> dict[str, Any]:
     """Find what stands beside the question: what was recorded today, by oneself and by all."""
-    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = at.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    channels = await channels_of(session, visit.user)
     return {
         "recent": await recent_by(session, keys, visit.user.id, limit=_RECENT),
         "today_own": await count_since(session, midnight, user=visit.user.id),
-        "today_all": await count_since(session, midnight, channel=visit.user.channel),
+        "today_all": await count_since(session, midnight, channels=channels),
     }

@@ -115,7 +115,7 @@ class PageRoute(StrictRoute):
 
 
 async def _problem(request: Request, refusal: Problem) -> Response:
-    known = {404: "gone", 503: "unavailable"}.get(refusal.status, "request")
+    known = {404: "gone", 429: "often", 503: "unavailable"}.get(refusal.status, "request")
     if refusal.status == 503:  # noqa: PLR2004 - the page must not ask the database once more
         request.state.browser = Browser(None, "", new=False)
     response = await _refused(request, known, refusal.status)

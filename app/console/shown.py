@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Identifier, country_of, spelled
 from app.intake import History, OptOut, read_history, read_propagation
-from app.journal import EVERY_BRAND
+from app.journal import EVERY_BRAND, who_was_told
 from app.parties import Directory, list_databases
 from app.points import OpenedPoint
 
@@ -43,14 +43,18 @@ class Standing:
 
 
 async def shown(
-    session: AsyncSession,
-    directory: Directory,
-    point: OpenedPoint,
-    channel: int | None,
+    session: AsyncSession, directory: Directory, points: Sequence[OpenedPoint], *, whole: bool
 ) -> Standing:
-    """Show a contact point that is on record, masked."""
-    history = await read_history(session, point.id, channel=channel)
-    return await _standing(point.masked, None, history, directory)
+    """Show contact points that are on record: how the first one stands, and the names of all.
+
+    They are masked; who shows them ``whole`` has noted in the audit who sees them.
+    """
+    history = await read_history(session, points[0].id, channel=None)
+    names = [
+        spelled(one.identifier) if whole and one.identifier is not None else one.masked
+        for one in points
+    ]
+    return await _standing(", ".join(names), None, history, directory)
 
 
 async def _standing(
@@ -68,6 +72,20 @@ async def _standing(
     standing = [act.channel for act in history.acts if act.standing]
     told_by = await directory.channel_slug(standing[-1]) if standing else None
     return Standing(name, country, suppressed, told_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Knowing:
+    """How many databases know what is suppressed now, of those that must."""
+
+    count: int
+    of: int
+
+
+async def who_know(session: AsyncSession, history: History) -> Knowing:
+    """Count who was told of what is suppressed now, however it came."""
+    told = await who_was_told(session, {one.position for one in history.states if one.media})
+    return Knowing(sum(one.acknowledged_at is not None for one in told), len(told))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,25 @@ from app.accounts import (
     issue_ticket,
     list_users,
 )
-from app.parties import find_channel, list_channels, note
+from app.parties import (
+    TheVault,
+    find_channel,
+    list_channels,
+    list_parties,
+    note,
+    party_number,
+)
 from app.platform.clock import now
 from app.platform.db import Session, database_of
+from app.platform.mails import is_mailable
+from app.platform.vault import Vault
 
-from .doors import Form, signed_in
+from .doors import Form, NotForYou, signed_in
 from .forms import BadForm, typed
-from .letters import link_to
+from .letters import link_to, mail_ticket
 from .lists import PAGE, Asked
 from .pages import go, page, pages, words_for
+from .words import Words
 
 users = pages("/users")
 
@@ -46,10 +56,12 @@ async def show_users(request: Request, visit: Admin) -> Response:
     asked = Asked(request)
     after = asked.after(str)
     async with database_of(request).reading() as session:
-        rows = await list_users(session, after="" if after is None else after[0], limit=PAGE + 1)
-        channels = {one.id: one.name for one in await list_channels(session, limit=_ALL)}
-    shown, following = asked.page(rows, lambda user: (user.login,))
-    return await page(request, "users.html", rows=shown, next=following, channels=channels)
+        # By the id: a login may be an e-mail address, which the address of a page must not hold.
+        login = "" if after is None else (await find_user(session, UUID(after[0]))).login
+        rows = await list_users(session, after=login, limit=PAGE + 1)
+        places = {given[:2]: given[2] for given in (await _places(session)).values()}
+    shown, following = asked.page(rows, lambda user: (str(user.id),))
+    return await page(request, "users.html", rows=shown, next=following, places=places)
 
 
 @users.get("/new")
@@ -62,7 +74,7 @@ async def ask_for_user(request: Request, visit: Admin) -> Response:
 async def _ask(request: Request, said: Mapping[str, str], faults: Mapping[str, str]) -> Response:
     t = words_for(request)
     async with database_of(request).reading() as session:
-        channels = await list_channels(session, limit=_ALL)
+        places = await _places(session)
     return await page(
         request,
         "user_new.html",
@@ -70,13 +82,13 @@ async def _ask(request: Request, said: Mapping[str, str], faults: Mapping[str, s
         said=said,
         faults=faults,
         roles=[(role.word, t(f"role.{role.word}"), t(f"role.{role.word}_means")) for role in Role],
-        channels=[(one.slug, one.name) for one in channels],
+        places=_choices(places, t),
     )
 
 
 @users.post("/new")
-async def let_in(request: Request, visit: Admin, fields: Form) -> Response:
-    """Let somebody in: the link by which they choose a password is shown this once."""
+async def let_in(request: Request, visit: Admin, vault: TheVault, fields: Form) -> Response:
+    """Let somebody in: the link by which they choose a password is mailed, or shown this once."""
     at, login, name = now(), typed(fields, "login", most=200), typed(fields, "name", most=120)
     faults = {
         field: "fault.missing" for field, said in (("login", login), ("name", name)) if not said
@@ -85,38 +97,73 @@ async def let_in(request: Request, visit: Admin, fields: Form) -> Response:
         return await _ask(request, fields, faults)
     try:
         async with database_of(request).transaction() as session:
-            role, channel = await _role_and_channel(session, fields)
-            user = await create_user(session, NewUser(login, name, role, channel), at=at)
+            role, (channel, party) = _role(fields), await _place(session, fields)
+            new = NewUser(login, name, role, channel, party)
+            user = await create_user(session, new, at=at)
             await note(
                 session, visit.user.actor, "user.created", user.actor, at, role=user.role.word
             )
-            ticket = await issue_ticket(session, user.id, at=at)
+            link = await _issue(session, request, vault, user)
     except LoginTaken:
         return await _ask(request, fields, {"login": "fault.already-exists"})
     except BadForm as refusal:
         return await _ask(request, fields, refusal.faults)
-    return await _invited(request, user, ticket)
+    return await page(request, "user_invited.html", user=user, link=link)
 
 
-async def _role_and_channel(
-    session: AsyncSession, fields: Mapping[str, str]
-) -> tuple[Role, int | None]:
-    """Read both.
+def _role(fields: Mapping[str, str]) -> Role:
+    """Read a role.
 
     Raises:
         BadForm: there is no such role.
     """
     try:
-        role = Role.of(fields.get("role", ""))
+        return Role.of(fields.get("role", ""))
     except KeyError:
         raise BadForm({"role": "fault.form"}) from None
-    channel = typed(fields, "channel")
-    return role, (await find_channel(session, channel)).id if channel else None
 
 
-async def _invited(request: Request, user: User, ticket: str) -> Response:
-    link = link_to(request.app.state.settings, f"/invited/{ticket}")
-    return await page(request, "user_invited.html", user=user, link=link)
+async def _place(session: AsyncSession, fields: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Find the number of the channel, or of the party, that somebody records for."""
+    kind, _, slug = typed(fields, "place").partition(":")
+    if kind == "channel":
+        return (await find_channel(session, slug)).id, None
+    return None, (await party_number(session, slug)) if kind == "party" else None
+
+
+async def _places(session: AsyncSession) -> dict[str, tuple[int | None, int | None, str]]:
+    """List every channel and every party as a form names it: its numbers, its name."""
+    channels = await list_channels(session, limit=_ALL)
+    parties = await list_parties(session, limit=_ALL)
+    return {f"channel:{one.slug}": (one.id, None, one.name) for one in channels} | {
+        f"party:{one.slug}": (None, one.id, one.name) for one in parties
+    }
+
+
+def _choices(
+    places: Mapping[str, tuple[int | None, int | None, str]], t: Words
+) -> list[tuple[str, str]]:
+    return [
+        (place, t(f"users.place_{place.partition(':')[0]}", name=name))
+        for place, (_, _, name) in places.items()
+    ]
+
+
+async def _issue(session: AsyncSession, request: Request, vault: Vault, user: User) -> str | None:
+    """Make a new link and mail it; where that cannot be, give it, to be shown once."""
+    at, settings = now(), request.app.state.settings
+    ticket = await issue_ticket(session, user.id, at=at)
+    if not settings.mails or not is_mailable(user.login):
+        return link_to(settings, f"/invited/{ticket}")
+    words = words_for(request)
+    await mail_ticket(session, vault, user, ticket, words=words, settings=settings, at=at)
+    return None
+
+
+def _require_another(visit: Visit, user: UUID) -> None:
+    """See that nobody takes their own role or account away: an administrator must be left."""
+    if visit.user.id == user:
+        raise NotForYou
 
 
 @users.get("/{id}")
@@ -130,15 +177,16 @@ async def show_user(
     t = words_for(request)
     async with database_of(request).reading() as session:
         user = await find_user(session, id)
-        channels = await list_channels(session, limit=_ALL)
-    own = next((one.slug for one in channels if one.id == user.channel), "")
+        places = await _places(session)
+    numbers = (user.channel, user.party)
+    own = next((place for place, given in places.items() if given[:2] == numbers), "")
     return await page(
         request,
         "user.html",
         user=user,
-        said={"role": user.role.word, "channel": own},
+        said={"role": user.role.word, "place": own},
         roles=[(role.word, t(f"role.{role.word}"), t(f"role.{role.word}_means")) for role in Role],
-        channels=[(one.slug, one.name) for one in channels],
+        places=_choices(places, t),
     )
 
 
@@ -151,9 +199,10 @@ async def change(
     fields: Form,
 ) -> Response:
     """Give somebody another role and channel; it counts from their next request."""
-    user = await find_user(session, id)
-    role, channel = await _role_and_channel(session, fields)
-    await change_user(session, user.id, role=role, channel=channel)
+    _require_another(visit, id)
+    user, role = await find_user(session, id), _role(fields)
+    channel, party = await _place(session, fields)
+    await change_user(session, user.id, role=role, channel=channel, party=party)
     await _note(session, visit, "user.changed", user, role=role.word)
     return go(request, f"/users/{id}")
 
@@ -163,15 +212,16 @@ async def invite(
     id: UUID,  # noqa: A002 - the name in the address
     request: Request,
     visit: Admin,
+    vault: TheVault,
     fields: Form,
 ) -> Response:
-    """Show a new link by which somebody chooses a password, who lost it or was late."""
+    """Mail or show a new link by which somebody chooses a password, who lost it or was late."""
     del fields
     async with database_of(request).transaction() as session:
         user = await find_user(session, id)
         await _note(session, visit, "user.invited", user)
-        ticket = await issue_ticket(session, user.id, at=now())
-    return await _invited(request, user, ticket)
+        link = await _issue(session, request, vault, user)
+    return await page(request, "user_invited.html", user=user, link=link)
 
 
 @users.post("/{id}/sign-out")
@@ -202,6 +252,7 @@ async def disable(
 ) -> Response:
     """Let somebody in no more."""
     del fields
+    _require_another(visit, id)
     user = await find_user(session, id)
     await disable_user(session, user.id, at=now())
     await _note(session, visit, "user.disabled", user)

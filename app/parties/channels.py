@@ -127,6 +127,12 @@ async def list_channels(session: AsyncSession, *, limit: int, after: int = 0) ->
     return [_channel(row, party) for row, party in rows]
 
 
+async def channels_of_party(session: AsyncSession, party: int) -> frozenset[int]:
+    """List the numbers of a party's channels."""
+    rows = await session.scalars(select(ChannelRow.id).where(ChannelRow.party == party))
+    return frozenset(rows)
+
+
 async def change_channel(
     session: AsyncSession,
     vault: Vault,
