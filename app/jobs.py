@@ -9,18 +9,17 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 
 import structlog
 import uvloop
 
 from app.checks import Digester, LookUps, Tools, scrubber
-from app.files import Handler, JobRunner, Storage
+from app.files import POLL_SECONDS, Handler, JobRunner, Storage
 from app.intake import IMPORT, VOID, import_handler, void_handler
 from app.platform import logs
 from app.platform.clock import now
-from app.platform.db import Database, Unavailable
+from app.platform.db import Unavailable
 from app.platform.supervision import end_with_supervisor
 from app.points import open_registry
 from app.settings import Settings, read_settings
@@ -56,10 +55,17 @@ async def _until_signalled(settings: Settings) -> None:
     await work(settings, stopping)
 
 
-async def work(settings: Settings, stopping: asyncio.Event, *, workers: int = WORKERS) -> None:
+async def work(
+    settings: Settings,
+    stopping: asyncio.Event,
+    *,
+    workers: int = WORKERS,
+    poll_seconds: float = POLL_SECONDS,
+) -> None:
     """Do the jobs that are due, and delete the files whose time is over, until told to stop.
 
     ``workers`` processes read and digest contact points; none: a thread of this one does.
+    ``poll_seconds`` is how often it looks for a job.
 
     Raises:
         ValueError: the database or the keys are not set.
@@ -72,22 +78,21 @@ async def work(settings: Settings, stopping: asyncio.Event, *, workers: int = WO
         digester = Digester(keys.digests, workers=workers)
         tools = Tools(database, storage, look_ups, digester, keys.digests.numbers)
         try:
-            handlers = {
+            handlers: dict[str, Handler] = {
                 "scrub": scrubber(tools),
                 IMPORT: import_handler(storage, keys),
                 VOID: void_handler(),
             }
-            await _work(database, storage, handlers, stopping)
+            runner = JobRunner(database, handlers, poll_seconds=poll_seconds)
+            await _work(runner, storage, stopping)
         finally:
             digester.stop()
             await look_ups.stop()
 
 
-async def _work(
-    database: Database, storage: Storage, handlers: Mapping[str, Handler], stopping: asyncio.Event
-) -> None:
+async def _work(runner: JobRunner, storage: Storage, stopping: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(JobRunner(database, handlers).run(stopping))
+        tasks.create_task(runner.run(stopping))
         tasks.create_task(_forget(storage, stopping))
 
 

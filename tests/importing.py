@@ -25,7 +25,7 @@ async def working(database: Database) -> AsyncIterator[None]:
     storage = Storage.of(database, keys.vault)
     handlers = {IMPORT: import_handler(storage, keys), VOID: void_handler()}
     stopping = asyncio.Event()
-    runner = asyncio.create_task(JobRunner(database, handlers).run(stopping))
+    runner = asyncio.create_task(JobRunner(database, handlers, poll_seconds=0.02).run(stopping))
     try:
         yield
     finally:
@@ -52,7 +52,7 @@ async def ended(client: httpx.AsyncClient, number: str) -> dict[str, Any]:
             jobs = [one, one["void"]] if one["void"] else [one]
             if all(job["state"] in ("done", "failed") for job in jobs):
                 return one
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
 
 
 async def imported(client: httpx.AsyncClient, file: bytes | str, **said: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ Shown = dict[str, Any]
 async def working(database: Database) -> AsyncIterator[None]:
     """Run the jobs of a registry for a block."""
     stopping = asyncio.Event()
-    running = asyncio.create_task(work(database.settings, stopping, workers=0))
+    running = asyncio.create_task(work(database.settings, stopping, workers=0, poll_seconds=0.02))
     try:
         yield
     finally:

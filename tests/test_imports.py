@@ -217,26 +217,26 @@ async def test_the_file_is_deleted_and_its_digest_kept(
     assert one["size"] == len(PEOPLE)
 
 
-@pytest.mark.parametrize(
-    ("said", "pointer"),
-    [
-        ({}, "/channel"),
-        ({"channel": "dakar", "mapping": "{"}, "/mapping"),
-        ({"channel": "dakar", "mapping": '{"tel": "shoe size"}'}, "/mapping/tel"),
-        ({"channel": "dakar", "mapping": '{"tel": "reference"}'}, "/mapping/tel"),
-        ({"channel": "dakar", "media": "fax"}, "/media"),
-        ({"channel": "dakar", "reason": "x"}, "/reason"),
-        ({"channel": "dakar", "dry_run": "perhaps"}, "/dry_run"),
-        ({"channel": "dakar", "occurred_at": "2999-01-01T00:00:00Z"}, "/occurred_at"),
-        ({"channel": "dakar", "colour": "red"}, "/colour"),
-    ],
-)
+SAID: list[tuple[dict[str, str], str]] = [
+    ({}, "/channel"),
+    ({"channel": "dakar", "mapping": "{"}, "/mapping"),
+    ({"channel": "dakar", "mapping": '{"tel": "shoe size"}'}, "/mapping/tel"),
+    ({"channel": "dakar", "mapping": '{"tel": "reference"}'}, "/mapping/tel"),
+    ({"channel": "dakar", "media": "fax"}, "/media"),
+    ({"channel": "dakar", "reason": "x"}, "/reason"),
+    ({"channel": "dakar", "dry_run": "perhaps"}, "/dry_run"),
+    ({"channel": "dakar", "occurred_at": "2999-01-01T00:00:00Z"}, "/occurred_at"),
+    ({"channel": "dakar", "colour": "red"}, "/colour"),
+]
+
+
 async def test_what_is_said_beside_a_file_is_checked_and_the_file_not_kept(
-    desk: httpx.AsyncClient, database: Database, said: dict[str, str], pointer: str
+    desk: httpx.AsyncClient, database: Database
 ) -> None:
-    answer = await desk.post("/v1/imports", content=PEOPLE, params=said)
-    assert answer.status_code == 422
-    assert [fault["pointer"] for fault in problem(answer)["errors"]] == [pointer]
+    for said, pointer in SAID:
+        answer = await desk.post("/v1/imports", content=PEOPLE, params=said)
+        assert answer.status_code == 422
+        assert [fault["pointer"] for fault in problem(answer)["errors"]] == [pointer]
     async with database.reading() as session:
         assert not await session.scalar(
             text("SELECT count(*) FROM files WHERE expires_at > now() + interval '1 minute'")

@@ -35,7 +35,7 @@ from .limits import Limits
 from .reading import read_batches, read_layout, read_rows, read_start
 from .results import Result, guard
 from .rows import Batch, Fault, Row
-from .running import Handler, JobRunner, Work
+from .running import POLL_SECONDS, Handler, JobRunner, Work
 from .source import open_file
 from .storage import (
     SEALED,
@@ -52,6 +52,7 @@ from .uploads import Upload, UploadTooSlow, discard, receive_upload
 from .values import BadValue, clean, phone_text, plain_text
 
 __all__ = [
+    "POLL_SECONDS",
     "SEALED",
     "BadFile",
     "BadMapping",

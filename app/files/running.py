@@ -28,7 +28,7 @@ AT_ONCE = 4
 """Jobs under way at once in one process, so that a short one need not wait for a long one."""
 MOST_TRIES = 20
 """How often a job may be taken without any progress before it is given up: it kills its process."""
-_POLL = 0.2
+POLL_SECONDS = 0.2
 _PAUSE = 5.0
 
 log = structlog.get_logger(__name__)
@@ -61,10 +61,17 @@ tried again in a moment. It runs in the event loop: what computes belongs in a t
 class JobRunner:
     """Takes jobs of the kinds that have a handler, until told to stop."""
 
-    def __init__(self, database: Database, handlers: Mapping[str, Handler]) -> None:
-        """Take the handlers by kind; nothing runs yet."""
+    def __init__(
+        self,
+        database: Database,
+        handlers: Mapping[str, Handler],
+        *,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        """Take the handlers by kind, and how often to look for a job; nothing runs yet."""
         self._database = database
         self._handlers = handlers
+        self._poll_seconds = poll_seconds
         self._lease = database.settings.job_lease_seconds
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -75,7 +82,7 @@ class JobRunner:
                 job = await self._claim() if len(running) < AT_ONCE else None
                 if job is None:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(stopping.wait(), _POLL)
+                        await asyncio.wait_for(stopping.wait(), self._poll_seconds)
                     continue
                 task = asyncio.create_task(self._work_on(job))
                 running.add(task)
