@@ -16,7 +16,14 @@ import uvloop
 
 from app.checks import Digester, LookUps, Tools, scrubber
 from app.files import POLL_SECONDS, Handler, JobRunner, Storage
-from app.intake import IMPORT, VOID, import_handler, void_handler
+from app.intake import (
+    CONTACTS,
+    IMPORT,
+    VOID,
+    contacts_handler,
+    import_handler,
+    void_handler,
+)
 from app.platform import logs
 from app.platform.clock import now
 from app.platform.db import Unavailable
@@ -81,6 +88,7 @@ async def work(
             handlers: dict[str, Handler] = {
                 "scrub": scrubber(tools),
                 IMPORT: import_handler(storage, keys),
+                CONTACTS: contacts_handler(storage, keys),
                 VOID: void_handler(),
             }
             runner = JobRunner(database, handlers, poll_seconds=poll_seconds)

@@ -39,6 +39,7 @@ from .contracts import (
 from .facts import find_known, known_to
 from .keeping import record_consents
 from .merging import merge_contacts
+from .models import AttemptIn, ContractIn, ProfileIn
 from .naming import Wording, read_wording
 from .profiles import NewProfile, Profile, find_profile, record_profiles, require_profile
 from .refusals import UnusableRecord, code_of
@@ -83,10 +84,12 @@ __all__ = [
     "SEALED",
     "WITHDRAWS",
     "Attempt",
+    "AttemptIn",
     "Audience",
     "Consent",
     "ConsentState",
     "Contract",
+    "ContractIn",
     "LineCounts",
     "LineOut",
     "LinesOut",
@@ -101,6 +104,7 @@ __all__ = [
     "Outcome",
     "PositiveAct",
     "Profile",
+    "ProfileIn",
     "Proof",
     "Readers",
     "Reading",

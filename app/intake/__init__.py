@@ -3,7 +3,15 @@
 It alone may touch registry and contacts in one transaction. What it acknowledged is committed.
 """
 
-from . import api, consents_api, imports_api, inbound_api, inbound_reviews_api, people_api
+from . import (
+    api,
+    consents_api,
+    contact_imports_api,
+    imports_api,
+    inbound_api,
+    inbound_reviews_api,
+    people_api,
+)
 from .arrivals import Arrivals, Day
 from .confirmations import (
     ASKED_WITHIN,
@@ -13,6 +21,7 @@ from .confirmations import (
     open_confirmation,
     seal_confirmation,
 )
+from .contact_imports import CONTACTS, contacts_handler
 from .copies import open_copy
 from .desk import (
     TAKE_BACK_WITHIN,
@@ -41,6 +50,7 @@ from .renormalising import Renormalised, renormalise
 ROUTERS = (
     *api.ROUTERS,
     *consents_api.ROUTERS,
+    *contact_imports_api.ROUTERS,
     *imports_api.ROUTERS,
     *people_api.ROUTERS,
     *inbound_api.ROUTERS,
@@ -50,6 +60,7 @@ SEALED = (*_OF_IMPORTS, *_OF_EVENTS)
 
 __all__ = [
     "ASKED_WITHIN",
+    "CONTACTS",
     "IMPORT",
     "ROUTERS",
     "SEALED",
@@ -80,6 +91,7 @@ __all__ = [
     "click",
     "complete_erasure",
     "confirm",
+    "contacts_handler",
     "count_since",
     "find_opt_out",
     "forget_events",

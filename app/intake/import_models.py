@@ -20,7 +20,8 @@ def _words(value: object) -> object:
     return value.split("|") if isinstance(value, str) else value
 
 
-def _object(value: object) -> object:
+def read_object(value: object) -> object:
+    """Read JSON that stands in a form's field; what is no text is left as it is."""
     if not isinstance(value, str):
         return value
     try:
@@ -48,7 +49,8 @@ ColumnWord = Literal[
 ]
 
 
-def _as_text(description: str, pattern: str | None = None) -> WithJsonSchema:
+def as_text(description: str, pattern: str | None = None) -> WithJsonSchema:
+    """Describe a field of a form, which is text whatever is read from it."""
     schema: dict[str, Any] = {"type": "string", "description": description}
     return WithJsonSchema(schema | ({"pattern": pattern} if pattern else {}))
 
@@ -60,7 +62,7 @@ class ImportIn(WireModel):
     media: Annotated[
         MediaWords | None,
         BeforeValidator(_words),
-        _as_text("Joined by |, as sms|email. Left out: every medium; for hard_bounce, email"),
+        as_text("Joined by |, as sms|email. Left out: every medium; for hard_bounce, email"),
     ] = None
     brand: Slug | None = Field(None, description="Left out: every brand")
     reason: ReasonWord | None = Field(
@@ -79,8 +81,8 @@ class ImportIn(WireModel):
     mapping: Annotated[
         dict[Annotated[str, text(200)], ColumnWord] | None,
         Field(min_length=1, max_length=50),
-        BeforeValidator(_object),
-        _as_text(
+        BeforeValidator(read_object),
+        as_text(
             'JSON, the name of a column, or its number from 1, to what it holds: {"Tél": "phone"}. '
             "Left out: guessed from names and values"
         ),

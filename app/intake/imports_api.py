@@ -209,12 +209,13 @@ async def _refused(database: Database, number: UUID) -> AsyncIterator[str]:
         async with database.reading() as session:
             rows = await read_refused(session, number, after=after, most=_PAGE)
         if rows:
-            yield _lines(rows)
+            yield refused_lines(rows)
             after = rows[-1].number
         more = len(rows) == _PAGE
 
 
-def _lines(rows: list[Refused]) -> str:
+def refused_lines(rows: list[Refused]) -> str:
+    """Write refused rows as lines of CSV."""
     written = io.StringIO()
     lines = csv.writer(written)
     for row in rows:

@@ -1,0 +1,235 @@
+"""The routes of files of consents, contracts, attempts and profiles."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from fastapi import Request
+from fastapi.responses import StreamingResponse
+from pydantic import BeforeValidator, Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.files import (
+    BadFile,
+    Job,
+    JobState,
+    NewJob,
+    TheStorage,
+    TooManyJobs,
+    UploadTooSlow,
+    add_job,
+    discard,
+    find_job,
+    keep_file,
+    receive_upload,
+    require_room,
+)
+from app.parties import Caller, requires
+from app.platform.clock import now
+from app.platform.db import Database, ReadSession, Session, database_of
+from app.platform.idempotency import Once
+from app.platform.ids import new_id
+from app.platform.openapi import responses, takes_file
+from app.platform.refusals import NotFound
+from app.platform.web import FileRoute, read_fields, router
+from app.platform.wire import Answer, Instant, WireModel, text
+from app.points import DefaultRegion
+
+from .contact_imports import CONTACTS, read_refusals
+from .contact_rows import FIELDS, POINTS, RecordKind
+from .import_models import as_text, read_object
+from .imports_api import refused_lines
+
+_IMPORTS = "/v1/contact-imports"
+files = router(_IMPORTS, "contacts", route_class=FileRoute)
+imports = router(_IMPORTS, "contacts")
+ROUTERS = (files, imports)
+
+Writer = Annotated[Caller, requires("contacts:write")]
+_PAGE = 1_000
+
+Flat = dict[Annotated[str, text(200)], Annotated[str, text(20_000)]]
+
+
+class ContactImportIn(WireModel):
+    """What a file holds, and what holds for all its rows."""
+
+    kind: RecordKind
+    defaults: Annotated[
+        Flat | None,
+        Field(max_length=40),
+        BeforeValidator(read_object),
+        as_text(
+            'JSON, a field to what holds where a row says nothing: {"brand": "acme", '
+            '"wording_sha256": "…"}'
+        ),
+    ] = None
+    mapping: Annotated[
+        Flat | None,
+        Field(max_length=50),
+        BeforeValidator(read_object),
+        as_text(
+            'JSON, the name of a column to the field that it holds: {"Tél": "phone"}. Columns '
+            "that are named as fields, and contact points, are found without"
+        ),
+    ] = None
+    region: Annotated[
+        str | None,
+        Field(pattern="^[A-Z]{2}$", description="Of phones in national form"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _names_fields(self) -> Self:
+        known = {*FIELDS[self.kind], *POINTS, "region"}
+        said = {*(self.defaults or {}), *(self.mapping or {}).values()}
+        if not said <= known:
+            raise ValueError("the fields of this kind are " + ", ".join(sorted(known)))
+        return self
+
+
+class ContactImportCounts(Answer):
+    """What became of the rows so far; recorded, unchanged and refused add up to `done_rows`."""
+
+    recorded: int
+    unchanged: int
+    refused: int
+    objections: int = Field(description="Consents of people whose objection stands all the same")
+
+
+class ContactImportOut(Answer):
+    """A file of consents and the like, and how far it is."""
+
+    id: UUID
+    kind: RecordKind
+    state: JobState
+    rows: int | None
+    done_rows: int
+    counts: ContactImportCounts
+    error: str | None
+    detail: str | None
+    created_at: Instant
+    started_at: Instant | None
+    ended_at: Instant | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Show it."""
+        counts = {name: job.counts.get(name, 0) for name in ContactImportCounts.model_fields}
+        return cls(
+            id=job.id,
+            kind=job.params["kind"],
+            state=job.state,
+            rows=job.rows,
+            done_rows=job.done_rows,
+            counts=ContactImportCounts(**counts),
+            error=job.error,
+            detail=job.detail,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+        )
+
+
+@files.post(
+    "",
+    status_code=202,
+    openapi_extra=takes_file(ContactImportIn),
+    responses=responses(BadFile, UploadTooSlow, TooManyJobs),
+)
+async def begin_contact_import(
+    request: Request,
+    caller: Writer,
+    storage: TheStorage,
+    region: DefaultRegion,
+    session: Session,
+    once: Once,
+) -> ContactImportOut:
+    """Record the consents, contracts, attempts or profiles of a file, one a row.
+
+    Each row is read as if it were sent alone; one that is no good is refused whole and listed, and
+    the same file again changes nothing. A consent of somebody who objected is counted as an
+    objection that stands: no file lifts one.
+    """
+    database = database_of(request)
+    most = None if caller.is_admin else database.settings.key_jobs
+    async with database.reading() as reading:
+        await require_room(reading, caller.key, most=most)
+    upload = await receive_upload(
+        storage,
+        request.stream(),
+        content_type=request.headers.get("content-type", ""),
+        query=request.query_params.multi_items(),
+    )
+    try:
+        said = read_fields(ContactImportIn, upload.fields)
+        stand_in: dict[str, Any] = {
+            **upload.fields,
+            "sha256": (upload.file.sha256 or b"").hex(),
+        }
+        await once.replay(by=caller.key, stand_in=stand_in)
+        params = {
+            "kind": said.kind,
+            "defaults": said.defaults or {},
+            "mapping": said.mapping,
+            "region": said.region or region,
+            "channel": caller.channel,
+        }
+        new = NewJob(new_id(), CONTACTS, caller.key, params, upload.file.id, now())
+        job = await add_job(session, new, most=most)
+        # Last: it locks the file, which a refusal after it would wait for, to let it go.
+        await keep_file(session, upload.file.id, until=None)
+        answer = ContactImportOut.of(job)
+        return await once.remember(answer, status=202, location=f"{_IMPORTS}/{job.id}")
+    except BaseException:
+        await discard(storage, upload.file.id)
+        raise
+
+
+@imports.get("/{id}")
+async def read_contact_import(
+    id: UUID,  # noqa: A002 - the name in the address
+    caller: Writer,
+    session: ReadSession,
+) -> ContactImportOut:
+    """Tell how far a file is, and what became of its rows."""
+    return ContactImportOut.of(await _own(session, id, caller))
+
+
+async def _own(session: AsyncSession, number: UUID, caller: Caller) -> Job:
+    """Find a job: of the key itself, or any for a key that is bound to no channel."""
+    job = await find_job(session, number, kind=CONTACTS)
+    if job is None or caller.channel not in (None, job.params["channel"]):
+        raise NotFound("There is no such import.")
+    return job
+
+
+@imports.get(
+    "/{id}/refused",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def read_refused_contacts(
+    id: UUID,  # noqa: A002 - the name in the address
+    request: Request,
+    caller: Writer,
+    session: ReadSession,
+) -> StreamingResponse:
+    """Tell the rows that were refused, as CSV: line, column, value, reason; the values masked."""
+    job = await _own(session, id, caller)
+    return StreamingResponse(
+        _refused(database_of(request), job.id),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="refused-{job.id}.csv"'},
+    )
+
+
+async def _refused(database: Database, number: UUID) -> AsyncIterator[str]:
+    yield "line,column,value,reason\r\n"
+    after, more = 0, True
+    while more:
+        async with database.reading() as session:
+            rows = await read_refusals(session, number, after=after, most=_PAGE)
+        if rows:
+            yield refused_lines(rows)
+            after = rows[-1].number
+        more = len(rows) == _PAGE
