@@ -15,6 +15,7 @@ PAGES: dict[str, Role] = {
     "GET /desk/opt-outs/{id}": Role.AGENT,
     "GET /desk/opt-outs/{id}/told": Role.AGENT,
     "POST /desk/opt-outs/{id}/take-back": Role.AGENT,
+    "POST /desk/opt-outs/{id}/show": Role.SUPERVISOR,
     "GET /overview": Role.OFFICER,
     "GET /overview/now": Role.OFFICER,
     "GET /databases": Role.OFFICER,
