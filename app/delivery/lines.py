@@ -5,22 +5,19 @@ its own core. Here the contact point is unsealed, put into the database's form a
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Literal
 
 from app.journal import EVERY_MEDIUM, Kind, Media
 from app.platform.vault import Vault
 
-from .rendering import Form
+from .rendering import Form, in_json
 
 if TYPE_CHECKING:
     from asyncpg import Record
 
 SnapshotFormat = Literal["ndjson", "csv"]
-_BY_HAND = (Kind.EMAIL, Kind.CUSTOMER)
-"""What may hold any character; the others are digits and a plus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,8 @@ class Lines:
         Those without a sealed value concern somebody else, or can be told no more.
         """
         middles = {brand: self._middle(slug) for brand, slug in brands.items()}
-        heads, shows = self._heads(), self._shows()
+        heads = self._heads()
+        shows = self.form.shows(_in_csv if self.written_as == "csv" else in_json)
         unseal = self.vault.unseal
         parts: list[bytes] = []
         for _, brand, kind, digest, sealed, end in rows:
@@ -104,18 +102,6 @@ class Lines:
         if self.written_as == "csv":
             return f",{slug or ''}".encode()
         return b'"},"brand":' + json.dumps(slug).encode()
-
-    def _shows(self) -> dict[int, Callable[[bytes], bytes] | None]:
-        """Tell how a value of each kind is shown; None: as it was sealed."""
-        if self.form.format != "plain":
-            form = self.form
-            return dict.fromkeys(Kind, lambda value: form.name(value.decode()).encode())
-        escape = _in_csv if self.written_as == "csv" else _in_json
-        return {kind: escape if kind in _BY_HAND else None for kind in Kind}
-
-
-def _in_json(value: bytes) -> bytes:
-    return encode_basestring_ascii(value.decode())[1:-1].encode()
 
 
 def _in_csv(value: bytes) -> bytes:

@@ -19,14 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import EVERY_BRAND, FollowerState, Scope, cursor_at, read_head
 from app.parties import Directory
-from app.platform.db import Database, Unavailable
+from app.platform.db import Database, Unavailable, driver_of
 from app.points import PointKeys
 
 from .codings import Coding, packer
 from .endpoints import find_endpoint
 from .feed import read_follower
 from .lines import Ending, Lines, SnapshotFormat
-from .rendering import Form, brand_slugs
+from .rendering import PLAN_ANEW, Form, brand_slugs
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -55,8 +55,6 @@ FROM s LEFT JOIN contact_points p
    AND ($6::int2[] IS NULL OR s.brand = 0 OR s.brand = ANY($6)) AND p.sealed IS NOT NULL
 ORDER BY s.point, s.brand
 """
-# A plan kept from when the registry was empty would read the whole table for each page.
-_PLAN_ANEW = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +165,8 @@ class Snapshots:
         self, after: tuple[int, int], scope: Scope, ending: Ending
     ) -> Sequence["Record"]:
         async with self._database.reading() as session:
-            await session.execute(_PLAN_ANEW)
-            # Past SQLAlchemy, whose rows take longer to make than the lines to write.
-            connection = await (await session.connection()).get_raw_connection()
-            driver = connection.driver_connection
-            if driver is None:
-                raise TypeError("the driver has no connection")
+            await session.execute(PLAN_ANEW)
+            driver = await driver_of(session)
             rows: Sequence[Record] = await driver.fetch(
                 _READ,
                 *after,

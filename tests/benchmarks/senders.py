@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pydantic_core
 
+from app.delivery.batches import MOST_ENTRIES
 from app.journal import Change, Kind, Lane, Media, Reason
 from app.platform.db import Database
 from app.platform.wire import wire_time
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 A_SECOND = 50
 """Opt-outs a second in a stream."""
-_ENTRIES = 850
-"""As many as fit into a batch of ours."""
+_ENTRIES = MOST_ENTRIES
+"""As many as a batch of ours holds: the bodies are to be the same."""
 _READ = """
 SELECT e.*, p.digest, p.sealed FROM journal_entries e JOIN contact_points p ON p.id = e.point
 WHERE e.position > $1 ORDER BY e.position LIMIT $2

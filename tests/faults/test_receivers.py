@@ -4,12 +4,28 @@ import asyncio
 import gzip
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
+import uvloop
 
 from app.platform.http import ANSWER_BYTES, Outbound
 from tests.peers import LOOPBACK, Talk, at, endless, failing, peer, post, read_request, saying
+from tests.test_http import (
+    test_a_handshake_that_hangs_is_inside_the_deadline_and_leaves_no_socket as hanging_handshake,
+)
+from tests.test_http import (
+    test_a_receiver_that_hung_up_between_requests_is_called_again as hung_up_between,
+)
+from tests.test_http import (
+    test_a_server_without_tls_gets_no_request as no_tls,
+)
+from tests.test_http import (
+    test_nobody_listening_is_told_as_such as nobody_listening,
+)
+from tests.test_http import (
+    test_one_connection_serves_request_after_request as request_after_request,
+)
 
 
 @pytest.fixture
@@ -159,3 +175,51 @@ async def test_an_early_refusal_of_a_large_body_is_read(outbound: Outbound) -> N
 
     async with peer(refuse) as receiver:
         assert (await post(outbound, at(receiver), b"x" * 262_144)).status == 413
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        test_a_receiver_that_does_not_read_is_inside_the_deadline,
+        test_an_endless_body_is_cut_off_and_the_connection_with_it,
+        test_a_compressed_answer_is_kept_as_it_came,
+        test_a_reset_is_told_as_such,
+        test_a_half_closed_connection_still_answers,
+        test_an_early_refusal_of_a_large_body_is_read,
+        request_after_request,
+        hung_up_between,
+        nobody_listening,
+        no_tls,
+        hanging_handshake,
+    ],
+)
+def test_it_holds_on_the_loop_of_the_workers_too(
+    held: Callable[[Outbound], Awaitable[None]],
+) -> None:
+    async def hold() -> None:
+        client = Outbound(LOOPBACK)
+        await held(client)
+        await client.aclose()
+
+    # Its transports are of other classes, and end otherwise.
+    uvloop.run(hold())
+
+
+@pytest.mark.parametrize(
+    ("talk", "kind"),
+    [
+        (saying(b""), "reset"),
+        (saying(HEAD + b"Content-Length: 10\r\n\r\nabc"), "reset"),
+        (saying(b"HTTP/1.1 banana\r\n\r\n"), "protocol"),
+        (endless(HEAD, b"X-Again: and again\r\n"), "too-large"),
+        (endless(HEAD, b"a", pause=0.05), "timeout"),
+    ],
+)
+def test_what_fails_on_one_loop_fails_on_the_other(talk: Talk, kind: str) -> None:
+    async def fail() -> None:
+        async with peer(talk) as receiver:
+            client = Outbound(LOOPBACK)
+            assert (await failing(client, at(receiver), deadline=2)).kind == kind
+            await client.aclose()
+
+    uvloop.run(fail())
