@@ -1,6 +1,7 @@
 """Metrics of delivery and the rules that watch them, scraped as Prometheus does."""
 
 import asyncio
+import os
 import re
 import shutil
 import subprocess
@@ -294,6 +295,7 @@ async def test_every_metric_that_a_rule_names_is_there(
 def test_promtool_takes_the_rules_and_they_fire_when_they_should(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
+        assert os.environ.get("CI") != "true", ".ci/run was to bring promtool"
         pytest.skip("promtool is not installed")
     lag = 'optout_database_lag_seconds{database="crm",instance="%s"}'
     page = {

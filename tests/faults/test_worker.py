@@ -319,9 +319,11 @@ async def test_one_database_that_hangs_holds_up_none_of_more_than_there_are_slot
 
 
 @asynccontextmanager
-async def own_server(folder: Path, settings: Settings) -> AsyncIterator[tuple[Embedded, Registry]]:
-    """Run a PostgreSQL of the test's own, with a registry in it."""
-    embedded = Embedded(folder, settings=NOT_DURABLE)
+async def own_server(
+    folder: Path, settings: Settings, **given: str
+) -> AsyncIterator[tuple[Embedded, Registry]]:
+    """Run a PostgreSQL of the test's own, with a registry in it; ``given`` are its settings."""
+    embedded = Embedded(folder, settings=NOT_DURABLE | given)
     embedded.start()
     try:
         await asyncio.to_thread(upgrade, embedded.url(), init=True)
