@@ -23,7 +23,7 @@ from app.delivery import (
     pass_over_strangers,
     watch_for_operators,
 )
-from app.intake import complete_erasure, forget_events, open_erasures
+from app.intake import complete_erasure, forget_events, open_erasures, watch_doors
 from app.parties import Directory
 from app.platform import logs
 from app.platform.alarms import forget_alarms
@@ -38,6 +38,7 @@ from app.settings import Settings, read_settings
 
 _ERASURES_EVERY = 1.0
 _PLACES_EVERY = 1.0
+_DOORS_EVERY = 5.0
 _FORGET_EVERY = 600.0
 ERASURES_AT_ONCE = 100
 
@@ -79,6 +80,7 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
         tasks.create_task(_complete_erasures(database, stopping))
         tasks.create_task(_forget(database, stopping))
         tasks.create_task(_move_places(database, stopping))
+        tasks.create_task(_watch_doors(database, stopping))
         tasks.create_task(keep_mailing(database, keys.vault, stopping))
         tasks.create_task(watch_for_operators(database, operations, stopping))
 
@@ -108,6 +110,15 @@ async def _move_places(database: Database, stopping: asyncio.Event) -> None:
         except Unavailable as error:
             log.warning("places wait for the database", reason=error.detail)
         await _pause(_PLACES_EVERY, stopping)
+
+
+async def _watch_doors(database: Database, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        try:
+            await watch_doors(database, now())
+        except Unavailable as error:
+            log.warning("doors wait for the database", reason=error.detail)
+        await _pause(_DOORS_EVERY, stopping)
 
 
 async def _forget(database: Database, stopping: asyncio.Event) -> None:

@@ -10,7 +10,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.intake import forget_events
+from app.intake import forget_events, watch_doors
+from app.intake.inbound_doors import note_refusals, note_request
+from app.platform.alarms import read_incidents
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.wire import wire_time
@@ -223,3 +225,62 @@ async def test_what_is_kept_is_sealed_and_ends_with_an_erasure_or_its_time(
         async with database.transaction() as session:
             assert await forget_events(session, before=before) == gone
     assert await listed(admin) == []
+
+
+async def heard(database: Database) -> list[tuple[str, dict[str, Any]]]:
+    """List what the operators hear of doors."""
+    async with database.reading() as session:
+        rows = await session.execute(text("SELECT type, data FROM alarms ORDER BY id"))
+        return [(row.type, row.data) for row in rows]
+
+
+async def test_the_operators_hear_of_a_door_that_falls_silent_and_of_forged_requests(
+    admin: httpx.AsyncClient, database: Database, path: str
+) -> None:
+    assert path
+    (channel,) = [one["slug"] for one in (await admin.get("/v1/channels")).json()["items"]]
+    assert channel == MAILER
+    begun = now() - timedelta(days=30)
+    async with database.reading() as session:
+        number = await session.scalar(text("SELECT id FROM channels"))
+
+    async def at(hours: float) -> list[str]:
+        await watch_doors(database, begun + timedelta(hours=hours))
+        return [kind for kind, _ in await heard(database)]
+
+    async def let_in(hours: float) -> None:
+        async with database.transaction() as session:
+            await note_request(session, number, begun + timedelta(hours=hours))
+
+    async def refused(hours: float, times: int) -> None:
+        async with database.transaction() as session:
+            many = [(number, "bad-signature")] * times
+            await note_refusals(session, many, begun + timedelta(hours=hours))
+
+    for hour in range(0, 120, 12):
+        await let_in(hour)
+    assert await at(108 + 47) == [], "it was quiet for twelve hours before"
+    assert await at(108 + 49) == await at(160) == ["door.silent"]
+    await let_in(200)
+    assert await at(201) == ["door.silent", "door.recovered"]
+    await refused(210, 3)
+    await refused(211, 4)
+    assert len(await at(211)) == 2, "seven in an hour are no burst"
+    await refused(211.1, 2)
+    assert (await at(211.1))[2:] == ["door.refusing"]
+    await let_in(211.2)
+    assert len(await at(211.2)) == 3
+    assert (await at(212))[3:] == ["door.recovered"]
+    about = {"channel": MAILER, "party": MAILER, "dialect": "postmark"}
+    assert (await heard(database))[2][1] == {
+        **about,
+        "failures": 6,
+        "last_at": wire_time(begun + timedelta(hours=200)),
+    }
+    lasted = {"incident": "door.refusing", "lasted_seconds": 3_240}
+    assert (await heard(database))[3][1] == {**about, **lasted}
+    assert (await at(262))[4:] == ["door.silent"], "the first silence taught nothing"
+    await admin.patch(f"/v1/channels/{MAILER}", json={"inbound": None})
+    await at(263)
+    async with database.reading() as session:
+        assert await read_incidents(session) == []

@@ -17,6 +17,7 @@ _HOMES = {
     "rekey": "rekey",
     "renormalise": "renormalise",
     "revoke-links": "operate",
+    "inbound": "inbound",
     "settings": "operate",
     "openapi": "operate",
     "opt-out": "client",

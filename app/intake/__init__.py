@@ -32,6 +32,7 @@ from .desk import (
     recent_by,
     require_takeable,
 )
+from .dialects import Outcome
 from .erasures import complete_erasure, open_erasures
 from .history import Act, History, read_history
 from .import_job import import_handler
@@ -39,8 +40,10 @@ from .import_voids import VOID, void_handler
 from .imports import IMPORT
 from .imports import SEALED as _OF_IMPORTS
 from .inbound import Doors
+from .inbound_alarms import watch_doors
 from .inbound_events import SEALED as _OF_EVENTS
 from .inbound_events import forget_events
+from .inbound_replay import Replaying, replay
 from .links import BadLink, Link, Purpose, open_link, revoke_links, seal_link
 from .opt_outs import Filter, OptOut, Voided, find_opt_out, list_opt_outs, void
 from .people import Choice, choose, click, object_openly, read_choices, stop_everything
@@ -79,11 +82,13 @@ __all__ = [
     "Hop",
     "Link",
     "OptOut",
+    "Outcome",
     "Propagation",
     "Purpose",
     "Receipt",
     "Recorded",
     "Renormalised",
+    "Replaying",
     "TooLateToTakeBack",
     "Voided",
     "accept",
@@ -109,6 +114,7 @@ __all__ = [
     "read_receipt",
     "recent_by",
     "renormalise",
+    "replay",
     "require_takeable",
     "revoke_links",
     "seal_confirmation",
@@ -116,4 +122,5 @@ __all__ = [
     "stop_everything",
     "void",
     "void_handler",
+    "watch_doors",
 ]

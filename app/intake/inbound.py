@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.parties import Channel, Directory, find_channel, inbound_secret
 from app.platform.clock import now
@@ -18,7 +17,7 @@ from app.platform.db import Database, Unavailable
 from app.platform.merged import Merged
 from app.platform.problems import Problem
 from app.platform.refusals import NotFound
-from app.points import PointKeys, claim_points, find_many, lock_points
+from app.points import PointKeys, find_many
 from app.registry import bounced_among
 
 from .dialects import (
@@ -33,14 +32,14 @@ from .dialects import (
     Unreadable,
 )
 from .inbound_doors import WHOLE, note_refusals, note_request, note_tallies
-from .inbound_events import Arrival, Done, Door, claim_token, keep_events, note_done, sha256
+from .inbound_events import Arrival, Done, Door, claim_token, keep_events, sha256
 from .inbound_fetching import Fetcher
 from .inbound_links import Links
-from .inbound_recording import record
+from .inbound_recording import record_events
 from .inbound_room import Room
 from .inbound_understanding import understand
 
-_AT_ONCE = 25
+_AT_ONCE = 100
 """Events of one transaction: what holds the head of the journal, and with it everybody's
 opt-outs."""
 
@@ -214,10 +213,7 @@ class Doors:
             return await self._record_together(door, arrivals)
         except Unavailable:
             raise
-        except Exception as error:
-            if len(arrivals) == 1:
-                log.exception("an event could not be recorded", error=type(error).__name__)
-                raise
+        except Exception as error:  # noqa: BLE001 - each is tried alone, and listed if it is to blame
             log.warning("events are recorded one by one", error=type(error).__name__)
         done: list[Done] = []
         for one in arrivals:
@@ -230,35 +226,21 @@ class Doors:
             return await self._record_together(door, [arrival])
         except Unavailable:
             raise
-        except Exception as error:
-            log.exception("an event could not be recorded", error=type(error).__name__)
-            at_fault = Arrival(arrival.id, arrival.key, arrival.fields, None, "fault")
+        except Exception as error:  # noqa: BLE001 - it is listed, can be replayed, and holds up no other
+            # Without its trace, for there may be thousands: a replay shows it.
+            log.error("an event could not be recorded", error=type(error).__name__)  # noqa: TRY400
+            at_fault = replace(arrival, reason="fault")
             return await self._record_together(door, [at_fault])
 
     async def _record_together(self, door: Door, arrivals: Sequence[Arrival]) -> list[Done]:
         async with self._database.transaction() as session:
             fresh = await keep_events(session, self._keys, door, arrivals)
-            await self._lock(session, [one for one in arrivals if one.id in fresh])
-            done = [
-                await record(session, self._keys, door, one) for one in arrivals if one.id in fresh
-            ]
-            await note_done(session, done)
+            new = [one for one in arrivals if one.id in fresh]
+            done = await record_events(session, self._keys, door, new)
             done += [Done(one.id, Outcome.DUPLICATE) for one in arrivals if one.id not in fresh]
             tallies = Counter((one.outcome, one.reason) for one in done)
             await note_tallies(session, door.channel, tallies, door.at)
         return done
-
-    async def _lock(self, session: AsyncSession, arrivals: Sequence[Arrival]) -> None:
-        """Lock all contact points of some events in their one order, before the first is changed.
-
-        Else two requests about the same people would each hold what the other waits for.
-        """
-        named = {who for one in arrivals for who in one.identifiers}
-        new = {who for one in arrivals if one.act.reason is not None for who in one.identifiers}
-        if named:
-            await lock_points(session, self._keys, named)
-        if new:
-            await claim_points(session, self._keys, new)
 
     async def _note_unreadable(self, door: Door, reason: str) -> None:
         async with self._database.transaction() as session:

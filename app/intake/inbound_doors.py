@@ -16,6 +16,10 @@ BURST = timedelta(minutes=10)
 """Refused signatures further apart than this are of two bursts."""
 MOST_FAILURES = 5
 """How many refused signatures of one burst the operators hear of."""
+_STEADY = 10
+"""Requests after which a door is one that used to speak."""
+_PATIENCE = 4
+"""How many times as long as it was ever quiet a door may be, before it is missed."""
 WHOLE = "request:"
 """What the reason of a whole request that was refused begins with, in the tallies."""
 
@@ -51,19 +55,27 @@ class Spoken:
 
 
 async def note_request(session: AsyncSession, channel: int, at: datetime) -> None:
-    """Count a request that was let in. Locks the door's row until the commit: do it late."""
+    """Count a request that was let in. Locks the door's row until the commit: do it late.
+
+    How long it is quiet at times is learned from its first requests; later on a silence that was
+    one too many teaches nothing, or the next one would be heard of four times later.
+    """
     await session.execute(
         text("""
-            INSERT INTO inbound_doors (channel, requests, first_at, last_at)
+            INSERT INTO inbound_doors AS d (channel, requests, first_at, last_at)
             VALUES (:channel, 1, :at, :at)
             ON CONFLICT (channel) DO UPDATE SET
-                requests = inbound_doors.requests + 1,
-                first_at = coalesce(inbound_doors.first_at, excluded.first_at),
-                last_at = greatest(inbound_doors.last_at, excluded.last_at),
-                longest_gap = greatest(inbound_doors.longest_gap, coalesce(
-                    extract(epoch FROM excluded.last_at - inbound_doors.last_at)::int8, 0))
+                requests = d.requests + 1,
+                first_at = coalesce(d.first_at, excluded.first_at),
+                last_at = greatest(d.last_at, excluded.last_at),
+                longest_gap = CASE
+                    WHEN d.requests < :steady OR excluded.last_at - d.last_at <= make_interval(
+                        secs => greatest(86400, :patience * d.longest_gap))
+                    THEN greatest(d.longest_gap, coalesce(
+                        extract(epoch FROM excluded.last_at - d.last_at)::int8, 0))
+                    ELSE d.longest_gap END
         """),
-        {"channel": channel, "at": at},
+        {"channel": channel, "at": at, "steady": _STEADY, "patience": _PATIENCE},
     )
 
 
@@ -90,6 +102,8 @@ async def note_tallies(
     session: AsyncSession, channel: int, tallies: Mapping[tuple[Outcome, str], int], at: datetime
 ) -> None:
     """Count what became of some events; the last statement, for it locks what all count with."""
+    if not tallies:
+        return
     ordered = sorted(tallies.items())
     await session.execute(
         text("""
@@ -153,9 +167,6 @@ async def read_tallies(session: AsyncSession) -> dict[int, list[Tally]]:
 
 
 DoorState = Literal["speaking", "silent", "refusing", "unheard"]
-_STEADY = 10
-"""Requests after which a door is one that used to speak."""
-_PATIENCE = 4
 
 
 def state_of(spoken: Spoken | None, at: datetime, *, silent_after: timedelta) -> DoorState:

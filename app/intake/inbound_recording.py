@@ -3,33 +3,68 @@
 It adds, or takes back what its own channel laid, and never touches what another one recorded.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Identifier
 from app.journal import EVERY_BRAND, Media, Reason
 from app.platform.ids import new_id
-from app.points import Point, PointKeys, lock_points
+from app.points import Point, PointKeys, claim_points, lock_points
 from app.registry import Ground, Lifting, grounds_on, lift_bounces, lift_some
 
 from .dialects import Act, Outcome
-from .inbound_events import Arrival, Done, Door, claim_confirmation
+from .inbound_events import Arrival, Done, Door, claim_confirmation, note_done
 from .opt_outs import OptOut, find_opt_outs
 from .people import NO_KEY
-from .receipts import accept
+from .receipts import accept_many
 
 _MOST = 500
 _LONGEST = 200
 
 
-async def record(session: AsyncSession, keys: PointKeys, door: Door, arrival: Arrival) -> Done:
-    """Do what one event asks. Its contact points are locked by the caller, with its neighbours'."""
+async def record_events(
+    session: AsyncSession, keys: PointKeys, door: Door, arrivals: Sequence[Arrival]
+) -> list[Done]:
+    """Do what some events ask, in their order, and write down what became of each.
+
+    Objections that follow one another are recorded together.
+    """
+    await _lock(session, keys, arrivals)
+    done: list[Done] = []
+    for objects, run in groupby(arrivals, key=_objects):
+        if objects:
+            done += await _object(session, keys, door, list(run))
+        else:
+            done += [await _record(session, keys, door, one) for one in run]
+    await note_done(session, done)
+    return done
+
+
+async def _lock(session: AsyncSession, keys: PointKeys, arrivals: Sequence[Arrival]) -> None:
+    """Lock all contact points of some events in their one order, before the first is changed.
+
+    Else two requests about the same people would each hold what the other waits for.
+    """
+    named = {who for one in arrivals for who in one.identifiers}
+    new = {who for one in arrivals if _objects(one) for who in one.identifiers}
+    if named:
+        await lock_points(session, keys, named)
+    if new:
+        await claim_points(session, keys, new)
+
+
+def _objects(arrival: Arrival) -> bool:
+    return arrival.act.reason is not None and not arrival.reason
+
+
+async def _record(session: AsyncSession, keys: PointKeys, door: Door, arrival: Arrival) -> Done:
+    """Do what one event asks that is no objection."""
     if arrival.event is None or arrival.reason:
         return Done(arrival.id, Outcome.REFUSED, arrival.reason)
-    if arrival.act.reason is not None:
-        return await _object(session, keys, door, arrival, arrival.act.reason)
     if arrival.act is Act.REQUEST:
         return Done(arrival.id, Outcome.WAITING, "asks-to-be-contacted")
     if arrival.act is Act.NOTHING:
@@ -41,24 +76,35 @@ async def record(session: AsyncSession, keys: PointKeys, door: Door, arrival: Ar
 
 
 async def _object(
-    session: AsyncSession, keys: PointKeys, door: Door, arrival: Arrival, reason: Reason
-) -> Done:
-    opt_out = OptOut(
+    session: AsyncSession, keys: PointKeys, door: Door, arrivals: Sequence[Arrival]
+) -> list[Done]:
+    opt_outs = [(_opt_out(door, one), one.identifiers) for one in arrivals]
+    await accept_many(session, keys, opt_outs)
+    return [
+        Done(
+            one.id,
+            Outcome.RECORDED,
+            "to-be-reviewed" if one.event is not None and one.event.review else "",
+            opt_out.id,
+            await _confirmation(session, keys, door, one),
+        )
+        for one, (opt_out, _) in zip(arrivals, opt_outs, strict=True)
+    ]
+
+
+def _opt_out(door: Door, arrival: Arrival) -> OptOut:
+    return OptOut(
         new_id(),
         door.at,
         arrival.occurred_at or door.at,
         door.channel,
-        reason,
+        arrival.act.reason or Reason.OBJECTION,
         arrival.media,
         arrival.brand,
         NO_KEY,
         evidence=_evidence(door, arrival),
         verified=arrival.event is None or arrival.event.verified,
     )
-    await accept(session, keys, opt_out, arrival.identifiers)
-    why = "to-be-reviewed" if arrival.event is not None and arrival.event.review else ""
-    words = await _confirmation(session, keys, door, arrival)
-    return Done(arrival.id, Outcome.RECORDED, why, opt_out.id, words)
 
 
 async def _confirmation(

@@ -1,7 +1,7 @@
 """Opt-outs: taken with their evidence, found again, voided when they were a mistake."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import eq, ge, lt
@@ -103,37 +103,45 @@ def occurred(said_at: datetime | None, at: datetime, *, pointer: str) -> datetim
     return said_at or at
 
 
-_KEEP = text("""
+_INSERT = """
 INSERT INTO opt_outs (id, recorded_at, occurred_at, channel, reason, media, brand, key,
                       recorded_by, reference, evidence, user_id, door)
 VALUES (:id, :recorded_at, :occurred_at, :channel, :reason, :media, :brand, :key,
         :recorded_by, :reference, CAST(:evidence AS jsonb), :user_id, :door)
+"""
+_KEEP = text(f"""{_INSERT}
 ON CONFLICT (channel, reference) WHERE reference IS NOT NULL DO NOTHING
 RETURNING true
 """)
+_KEEP_MANY = text(_INSERT)
 
 
 async def keep_opt_out(session: AsyncSession, opt_out: OptOut) -> bool:
     """Keep an opt-out; False if its channel used the reference already."""
-    kept = await session.scalar(
-        _KEEP,
-        {
-            "id": opt_out.id,
-            "recorded_at": opt_out.recorded_at,
-            "occurred_at": opt_out.occurred_at,
-            "channel": opt_out.channel,
-            "reason": opt_out.reason,
-            "media": int(opt_out.media),
-            "brand": opt_out.brand,
-            "key": opt_out.key,
-            "recorded_by": opt_out.recorded_by,
-            "reference": opt_out.reference,
-            "evidence": None if opt_out.evidence is None else json.dumps(dict(opt_out.evidence)),
-            "user_id": opt_out.user,
-            "door": opt_out.door,
-        },
-    )
-    return bool(kept)
+    return bool(await session.scalar(_KEEP, _row_of(opt_out)))
+
+
+async def keep_opt_outs(session: AsyncSession, opt_outs: Sequence[OptOut]) -> None:
+    """Keep opt-outs that came together; none of them has a reference."""
+    await session.execute(_KEEP_MANY, [_row_of(opt_out) for opt_out in opt_outs])
+
+
+def _row_of(opt_out: OptOut) -> dict[str, Any]:
+    return {
+        "id": opt_out.id,
+        "recorded_at": opt_out.recorded_at,
+        "occurred_at": opt_out.occurred_at,
+        "channel": opt_out.channel,
+        "reason": opt_out.reason,
+        "media": int(opt_out.media),
+        "brand": opt_out.brand,
+        "key": opt_out.key,
+        "recorded_by": opt_out.recorded_by,
+        "reference": opt_out.reference,
+        "evidence": None if opt_out.evidence is None else json.dumps(dict(opt_out.evidence)),
+        "user_id": opt_out.user,
+        "door": opt_out.door,
+    }
 
 
 async def first_with_reference(

@@ -18,9 +18,18 @@ from app.journal import (
     who_was_told,
 )
 from app.points import OpenedPoint, Point, PointKeys, claim_points, find_point, open_points
-from app.registry import Laying, State, grounds_laid_by, lay_grounds, read_states, weigh
+from app.registry import (
+    Laid,
+    Laying,
+    State,
+    grounds_laid_by,
+    lay_grounds,
+    lay_many,
+    read_states,
+    weigh,
+)
 
-from .opt_outs import OptOut, first_with_reference, keep_opt_out
+from .opt_outs import OptOut, first_with_reference, keep_opt_out, keep_opt_outs
 
 Status = Literal["pending", "acknowledged", "failing", "paused"]
 
@@ -93,7 +102,34 @@ async def accept(
         first = await first_with_reference(session, opt_out, asked)
         return await read_receipt(session, keys, first, replayed=True)
     points = await claim_points(session, keys, identifiers)
-    laying = Laying(
+    laying = _laying(opt_out)
+    await keep_withdrawals(session, opt_out.id, _withdrawn(opt_out, points.values()))
+    weighed, databases = await weigh(session, laying, [points[one] for one in identifiers])
+    states = await lay_grounds(session, laying, weighed)
+    opened = [OpenedPoint(points[one].id, points[one].kind, one) for one in identifiers]
+    position = max(state.position for state in states)
+    return Receipt(opt_out, position, show_states(states, opened), databases, acknowledged=0)
+
+
+async def accept_many(
+    session: AsyncSession,
+    keys: PointKeys,
+    opt_outs: Sequence[tuple[OptOut, Collection[Identifier]]],
+) -> None:
+    """Take opt-outs that came together, each as ``accept`` takes one; none has a reference."""
+    await keep_opt_outs(session, [opt_out for opt_out, _ in opt_outs])
+    everybody = dict.fromkeys(who for _, identifiers in opt_outs for who in identifiers)
+    points = await claim_points(session, keys, everybody)
+    laid = []
+    for opt_out, identifiers in opt_outs:
+        concerned = [points[who] for who in identifiers]
+        await keep_withdrawals(session, opt_out.id, _withdrawn(opt_out, concerned))
+        laid += [Laid(_laying(opt_out), point) for point in concerned]
+    await lay_many(session, laid)
+
+
+def _laying(opt_out: OptOut) -> Laying:
+    return Laying(
         opt_out.id,
         opt_out.brand,
         opt_out.media,
@@ -103,12 +139,6 @@ async def accept(
         opt_out.recorded_at,
         opt_out.verified,
     )
-    await keep_withdrawals(session, opt_out.id, _withdrawn(opt_out, points.values()))
-    weighed, databases = await weigh(session, laying, [points[one] for one in identifiers])
-    states = await lay_grounds(session, laying, weighed)
-    opened = [OpenedPoint(points[one].id, points[one].kind, one) for one in identifiers]
-    position = max(state.position for state in states)
-    return Receipt(opt_out, position, show_states(states, opened), databases, acknowledged=0)
 
 
 def _withdrawn(opt_out: OptOut, points: Iterable[Point]) -> list[Withdrawing]:

@@ -28,6 +28,7 @@ from .grounds import (
     void_grounds,
     weigh,
 )
+from .many import Laid, lay_many
 from .merging import merge_grounds
 from .suppressions import (
     Cause,
@@ -43,6 +44,7 @@ __all__ = [
     "Cause",
     "Digest",
     "Ground",
+    "Laid",
     "Laying",
     "Lifting",
     "Listed",
@@ -62,6 +64,7 @@ __all__ = [
     "grounds_laid_by",
     "grounds_on",
     "lay_grounds",
+    "lay_many",
     "lay_planned",
     "lift",
     "lift_bounces",
