@@ -10,19 +10,31 @@ from .batches import ALLOW, UNUSABLE, Decided, Line, decide_many
 from .digesting import Digester
 from .lookups import LookUps
 from .scrubbing import Tools, scrubber
+from .scrubs import KIND as SCRUB
+from .scrubs import Scrub, cancel_scrub, find_scrub, queue_scrub, require_result
+from .scrubs_api import ScrubIn, hand_out, stored_of
 
 ROUTERS = (*api.ROUTERS, *scrubs_api.ROUTERS)
 
 __all__ = [
     "ALLOW",
     "ROUTERS",
+    "SCRUB",
     "UNUSABLE",
     "Decided",
     "Desk",
     "Digester",
     "Line",
     "LookUps",
+    "Scrub",
+    "ScrubIn",
     "Tools",
+    "cancel_scrub",
     "decide_many",
+    "find_scrub",
+    "hand_out",
+    "queue_scrub",
+    "require_result",
     "scrubber",
+    "stored_of",
 ]

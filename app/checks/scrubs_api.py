@@ -1,6 +1,7 @@
 """The routes of scrubs: a campaign's file in, the same rows with an answer each out."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -73,6 +74,21 @@ class ScrubIn(WireModel):
         None, description="Name of the column to ask about, or its number from 1; else guessed"
     )
     keep: Keep = Field("all", description="`allowed`: the result holds the allowed rows alone")
+
+    async def scrub(self, directory: Directory, *, region: str, at: datetime) -> Scrub:
+        """Say it as the rules do.
+
+        Raises:
+            UnknownBrand: it names a brand that there is not.
+        """
+        return Scrub(
+            medium=self.medium,
+            brand=None if self.brand is None else await directory.brand(self.brand),
+            region=self.region or region,
+            column=self.column,
+            keep=self.keep,
+            began_at=at,
+        )
 
 
 class CountsOut(Answer):
@@ -168,14 +184,7 @@ async def scrub_file(
 
 async def _read_scrub(request: Request, directory: Directory, upload: Upload) -> Scrub:
     body = read_fields(ScrubIn, upload.fields)
-    return Scrub(
-        medium=body.medium,
-        brand=None if body.brand is None else await directory.brand(body.brand),
-        region=body.region or request.app.state.settings.default_region,
-        column=body.column,
-        keep=body.keep,
-        began_at=now(),
-    )
+    return await body.scrub(directory, region=request.app.state.settings.default_region, at=now())
 
 
 @scrubs.get("/{id}")
@@ -225,10 +234,17 @@ async def read_scrub_result(
     storage = _storage_of(request)
     async with storage.database.reading() as session:
         job = _there(await find_scrub(session, id, key=_key_of(caller)))
-    stored = await _stored(storage, require_result(job))
+    stored = await stored_of(storage, require_result(job))
     subject = f"scrub:{job.id}"
     rows = sum(job.counts.get(name, 0) for name in ("allow", "block", "unusable"))
     await reads.note(caller, "scrub.read", subject, rows=rows, purpose=purpose, at=at)
+    return await hand_out(storage, job, stored, at=at)
+
+
+async def hand_out(
+    storage: Storage, job: Job, stored: StoredFile, *, at: datetime
+) -> StreamingResponse:
+    """Answer with the result of a scrub, which is deleted an hour later."""
     async with storage.database.transaction() as session:
         await release_scrub(session, job, at=at + storage.database.settings.scrub_kept)
     return StreamingResponse(
@@ -267,7 +283,7 @@ async def refresh_scrub(
     require_result(before)
     if before.upload is None:
         raise ScrubGone("It was deleted.")
-    await _stored(storage, before.upload)
+    await stored_of(storage, before.upload)
     job = await queue_scrub(
         session,
         replace(Scrub.read(before.params), refreshes=before.id),
@@ -310,7 +326,12 @@ def _there(job: Job | None) -> Job:
     return job
 
 
-async def _stored(storage: Storage, file: UUID) -> StoredFile:
+async def stored_of(storage: Storage, file: UUID) -> StoredFile:
+    """Find what is kept of a scrub.
+
+    Raises:
+        ScrubGone: it was deleted.
+    """
     try:
         return await storage.find(file)
     except FileGone:

@@ -34,7 +34,7 @@ from app.platform.problems import Problem
 from app.points import PointKeys, ThePointKeys
 
 from .doors import Form, signed_in
-from .forms import BadForm, picked, read_form, slug_of, typed
+from .forms import BadForm, faults_of, picked, read_form, slug_of, typed
 from .pages import go, page, pages, words_for
 from .registered import WORDS, Row, read_row, read_rows
 
@@ -136,10 +136,8 @@ async def register(
             made, secrets = await add_database(
                 session, keys.vault, new, actor=visit.user.actor, at=at
             )
-    except BadForm as refusal:
-        return await _ask(request, said=fields, faults=refusal.faults)
-    except Problem as refusal:
-        return await _ask(request, said=fields, faults=BadForm.of(refusal).faults)
+    except (BadForm, Problem) as refusal:
+        return await _ask(request, said=fields, faults=faults_of(refusal))
     return await _issued(request, made, secrets, mode=new.way.mode)
 
 

@@ -131,19 +131,33 @@ async def _form(request: Request) -> Mapping[str, str]:
     Raises:
         ForeignForm: it did not.
     """
-    _require_same_site(request)
+    require_same_site(request)
     data = await request.form(max_files=0, max_fields=_MOST_FIELDS)
     fields = {name: value for name, value in data.multi_items() if isinstance(value, str)}
-    browser = await browser_of(request)
-    if not hmac.compare_digest(fields.get("token", "").encode(), browser.form_token.encode()):
-        raise ForeignForm
+    await require_own_form(request, fields.get("token", ""))
     return fields
+
+
+async def require_own_form(request: Request, token: str) -> None:
+    """See that a form carries the token of the browser that sends it.
+
+    Raises:
+        ForeignForm: it carries another.
+    """
+    browser = await browser_of(request)
+    if not hmac.compare_digest(token.encode(), browser.form_token.encode()):
+        raise ForeignForm
 
 
 Form = Annotated[Mapping[str, str], Depends(_form)]
 
 
-def _require_same_site(request: Request) -> None:
+def require_same_site(request: Request) -> None:
+    """See that a form comes from a page of ours, as browsers tell it.
+
+    Raises:
+        ForeignForm: it does not.
+    """
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise ForeignForm
     origin = request.headers.get("origin")

@@ -24,6 +24,7 @@ _FIELDS = {
     "unknown-brand": "brand",
     "forbidden-destination": "delivery.url",
     "weak-format": "delivery.accept_weak",
+    "unreadable-file": "file",
 }
 """At which field a refusal is said; its words stand under ``fault``."""
 
@@ -36,16 +37,18 @@ class BadForm(Exception):  # noqa: N818 - it says what the form is
         super().__init__(", ".join(faults))
         self.faults = faults
 
-    @classmethod
-    def of(cls, refusal: Problem) -> "BadForm":
-        """Say a refusal of a room at the field that it is about.
 
-        Raises:
-            Problem: it is about none, and is shown as a page of its own.
-        """
-        if refusal.type not in _FIELDS:
-            raise refusal
-        return cls({_FIELDS[refusal.type]: f"fault.{refusal.type}"})
+def faults_of(refusal: BadForm | Problem) -> Mapping[str, str]:
+    """Say a refusal at the fields that it is about.
+
+    Raises:
+        Problem: it is about none, and is shown as a page of its own.
+    """
+    if isinstance(refusal, BadForm):
+        return refusal.faults
+    if refusal.type not in _FIELDS:
+        raise refusal
+    return {_FIELDS[refusal.type]: f"fault.{refusal.type}"}
 
 
 def typed(fields: Mapping[str, str], name: str, *, most: int = _MOST) -> str:

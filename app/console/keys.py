@@ -25,7 +25,7 @@ from app.platform.problems import Problem
 from app.platform.wire import wire_time
 
 from .doors import Form, signed_in
-from .forms import BadForm, picked, read_form, typed
+from .forms import BadForm, faults_of, picked, read_form, typed
 from .lists import Asked
 from .pages import go, page, pages
 
@@ -97,10 +97,8 @@ async def make_key(request: Request, visit: Admin, fields: Form) -> Response:
         new = read_form(KeyIn, said).key(channel=channel, database=database)
         async with database_of(request).transaction() as session:
             issued = await create_key(session, new, actor=visit.user.actor, at=now())
-    except BadForm as refusal:
-        return await _ask(request, fields, refusal.faults)
-    except Problem as refusal:
-        return await _ask(request, fields, BadForm.of(refusal).faults)
+    except (BadForm, Problem) as refusal:
+        return await _ask(request, fields, faults_of(refusal))
     return await page(request, "key_issued.html", key=issued.key, text=issued.text)
 
 

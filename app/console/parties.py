@@ -26,7 +26,7 @@ from app.platform.db import database_of
 from app.platform.problems import Problem
 
 from .doors import Form, signed_in
-from .forms import BadForm, read_form, slug_of, typed
+from .forms import BadForm, faults_of, read_form, slug_of, typed
 from .pages import go, page, pages, words_for
 
 parties = pages("/parties")
@@ -197,8 +197,6 @@ async def _register(
     try:
         async with database_of(request).transaction() as session:
             await make(session)
-    except BadForm as refusal:
-        return await ask(request, fields, refusal.faults)
-    except Problem as refusal:
-        return await ask(request, fields, BadForm.of(refusal).faults)
+    except (BadForm, Problem) as refusal:
+        return await ask(request, fields, faults_of(refusal))
     return go(request, "/first-steps" if "first" in fields else "/parties")

@@ -17,6 +17,7 @@ from .columns import BadMapping, Columns, Field, map_columns, shown_name
 from .dates import DateOrder, find_order, read_date
 from .exports import ReasonOfRow, guess_columns
 from .jobs import (
+    NO_KEY,
     Job,
     JobFailed,
     JobState,
@@ -52,6 +53,7 @@ from .uploads import Upload, UploadTooSlow, discard, receive_upload
 from .values import BadValue, clean, phone_text, plain_text
 
 __all__ = [
+    "NO_KEY",
     "POLL_SECONDS",
     "SEALED",
     "BadFile",

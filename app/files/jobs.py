@@ -22,6 +22,8 @@ from .tables import JobRow
 
 JobState = Literal["queued", "running", "done", "failed"]
 _OPEN = ("queued", "running")
+NO_KEY = 0
+"""The key of jobs that somebody queued who signed in; they share what one key may have."""
 _OF_A_KEY = 2
 """Jobs of one key under way at once."""
 _PLACE = 0x6A6F6273

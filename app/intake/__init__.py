@@ -36,9 +36,11 @@ from .dialects import Outcome
 from .erasures import complete_erasure, open_erasures
 from .history import Act, History, read_history
 from .import_job import import_handler
-from .import_voids import VOID, void_handler
-from .imports import IMPORT
+from .import_models import ImportIn
+from .import_voids import VOID, begin_void, void_handler
+from .imports import IMPORT, Import, find_import, list_imports, queue_import, read_refused
 from .imports import SEALED as _OF_IMPORTS
+from .imports_api import refused_csv
 from .inbound import Doors
 from .inbound_alarms import watch_doors
 from .inbound_events import SEALED as _OF_EVENTS
@@ -80,6 +82,8 @@ __all__ = [
     "Filter",
     "History",
     "Hop",
+    "Import",
+    "ImportIn",
     "Link",
     "OptOut",
     "Outcome",
@@ -92,15 +96,18 @@ __all__ = [
     "TooLateToTakeBack",
     "Voided",
     "accept",
+    "begin_void",
     "choose",
     "click",
     "complete_erasure",
     "confirm",
     "contacts_handler",
     "count_since",
+    "find_import",
     "find_opt_out",
     "forget_events",
     "import_handler",
+    "list_imports",
     "list_opt_outs",
     "object_openly",
     "open_confirmation",
@@ -108,11 +115,14 @@ __all__ = [
     "open_erasures",
     "open_link",
     "points_of",
+    "queue_import",
     "read_choices",
     "read_history",
     "read_propagation",
     "read_receipt",
+    "read_refused",
     "recent_by",
+    "refused_csv",
     "renormalise",
     "replay",
     "require_takeable",

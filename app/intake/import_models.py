@@ -1,19 +1,22 @@
 """What is said beside a file of opt-outs, and what is told of an import."""
 
 import json
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from app.files import Job, JobState
+from app.files import Job, JobState, StoredFile
 from app.journal import MediaWords, ReasonWord
 from app.parties import Directory
+from app.platform.ids import new_id
 from app.platform.wire import Answer, Flag, Instant, Slug, WireModel, text
 from app.registry import VoidPreview
 
 from .imports import Import
 from .models import brand_slug
+from .opt_outs import occurred
 
 
 def _words(value: object) -> object:
@@ -90,6 +93,33 @@ class ImportIn(WireModel):
     dry_run: Annotated[Flag, BeforeValidator(_flag)] = Field(
         default=False, description="Count what would happen, and record nothing"
     )
+
+    def begun(
+        self, file: StoredFile, *, key: int, channel: int, brand: int, region: str, at: datetime
+    ) -> Import:
+        """Say it as the rules do, of a file that has just arrived.
+
+        Raises:
+            InTheFuture: it is said to have occurred more than five minutes ahead.
+        """
+        return Import(
+            id=new_id(),
+            recorded_at=at,
+            # Never later than the recording: what is said after it must lift it.
+            occurred_at=min(at, occurred(self.occurred_at, at, pointer="/occurred_at")),
+            dated=self.occurred_at is not None,
+            key=key,
+            channel=channel,
+            brand=brand,
+            media=self.media,
+            reason=self.reason,
+            region=self.region or region,
+            mapping=self.mapping,
+            dry_run=self.dry_run,
+            sha256=file.sha256 or b"",
+            size=file.size,
+            filename=file.name,
+        )
 
 
 class ImportCounts(Answer):

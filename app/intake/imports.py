@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.files import Job, NewJob, add_job, keep_file
 from app.journal import Media, Reason
 from app.platform.refusals import NotFound
 from app.platform.resealing import Sealed
@@ -75,6 +76,23 @@ async def keep_import(session: AsyncSession, vault: Vault, new: Import) -> None:
             filename=filename or None,
         )
     )
+
+
+async def queue_import(
+    session: AsyncSession, vault: Vault, new: Import, *, upload: UUID, key: int, most: int | None
+) -> Job:
+    """Keep what was sent, and queue its job; the file is deleted when that ends.
+
+    Raises:
+        TooManyJobs: the key has ``most`` under way.
+    """
+    await keep_import(session, vault, new)
+    job = await add_job(
+        session, NewJob(new.id, IMPORT, key, {}, upload, new.recorded_at), most=most
+    )
+    # Last: it locks the file, which a refusal after it would wait for, to let it go.
+    await keep_file(session, upload, until=None)
+    return job
 
 
 async def find_import(

@@ -12,15 +12,12 @@ from fastapi.responses import StreamingResponse
 
 from app.files import (
     BadFile,
-    NewJob,
     TheStorage,
     TooManyJobs,
     Upload,
     UploadTooSlow,
-    add_job,
     discard,
     find_job,
-    keep_file,
     receive_upload,
     require_room,
 )
@@ -36,7 +33,6 @@ from app.parties import (
 from app.platform.clock import now
 from app.platform.db import Database, ReadSession, Session, database_of
 from app.platform.idempotency import Once
-from app.platform.ids import new_id
 from app.platform.openapi import responses, takes_file
 from app.platform.pages import Page, PageQuery, cut
 from app.platform.web import FileRoute, read_fields, router
@@ -48,8 +44,8 @@ from .channels import channel_of
 from .import_models import ImportIn, ImportOut, VoidPreviewOut
 from .import_rows import Refused
 from .import_voids import VOID, begin_void
-from .imports import IMPORT, Import, find_import, keep_import, list_imports, read_refused
-from .opt_outs import InTheFuture, occurred
+from .imports import IMPORT, Import, find_import, list_imports, queue_import, read_refused
+from .opt_outs import InTheFuture
 
 _IMPORTS = "/v1/imports"
 files = router(_IMPORTS, "imports", route_class=FileRoute)
@@ -102,11 +98,9 @@ async def begin_import(
         one = await _import(upload, caller, directory, region)
         said = {**upload.fields, "sha256": one.sha256.hex()}
         await once.replay(by=caller.key, stand_in=said)
-        new = NewJob(one.id, IMPORT, caller.key, {}, upload.file.id, one.recorded_at)
-        await keep_import(session, storage.vault, one)
-        job = await add_job(session, new, most=most)
-        # Last: it locks the file, which a refusal after it would wait for, to let it go.
-        await keep_file(session, upload.file.id, until=None)
+        job = await queue_import(
+            session, storage.vault, one, upload=upload.file.id, key=caller.key, most=most
+        )
         answer = await ImportOut.of(one, job, None, directory)
         return await once.remember(answer, status=202, location=f"{_IMPORTS}/{one.id}")
     except BaseException:
@@ -116,24 +110,13 @@ async def begin_import(
 
 async def _import(upload: Upload, caller: Caller, directory: Directory, region: str) -> Import:
     said = read_fields(ImportIn, upload.fields)
-    at = now()
-    return Import(
-        id=new_id(),
-        recorded_at=at,
-        # Never later than the recording: what is said after it must lift it.
-        occurred_at=min(at, occurred(said.occurred_at, at, pointer="/occurred_at")),
-        dated=said.occurred_at is not None,
+    return said.begun(
+        upload.file,
         key=caller.key,
         channel=await channel_of(caller, said.channel, directory),
         brand=await wire.brand_number(directory, said.brand),
-        media=said.media,
-        reason=said.reason,
-        region=said.region or region,
-        mapping=said.mapping,
-        dry_run=said.dry_run,
-        sha256=upload.file.sha256 or b"",
-        size=upload.file.size,
-        filename=upload.file.name,
+        region=region,
+        at=now(),
     )
 
 
@@ -196,13 +179,14 @@ async def read_refused_rows(
     one = await find_import(session, keys.vault, id, channel=caller.channel)
     name = f'attachment; filename="refused-{one.id}.csv"'
     return StreamingResponse(
-        _refused(database_of(request), one.id),
+        refused_csv(database_of(request), one.id),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": name},
     )
 
 
-async def _refused(database: Database, number: UUID) -> AsyncIterator[str]:
+async def refused_csv(database: Database, number: UUID) -> AsyncIterator[str]:
+    """Write the rows that an import refused as CSV, page by page; what stood there masked."""
     yield "line,column,value,reason\r\n"
     after, more = 0, True
     while more:
