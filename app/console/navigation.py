@@ -28,6 +28,7 @@ NAVIGATION = (
     Place("/databases", "databases", Role.OFFICER),
     Place("/opt-outs", "opt_outs", Role.OFFICER),
     Place("/files", "files", Role.OFFICER),
+    Place("/reviews", "reviews", Role.OFFICER),
     Place("/parties", "parties", Role.OFFICER, apart=True),
     Place("/keys", "keys", Role.ADMIN, apart=True),
     Place("/users", "users", Role.ADMIN, apart=True),

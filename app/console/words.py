@@ -1,6 +1,7 @@
 """The words of the pages in French and English: the same keys in both languages.
 
-Those of ``fr.toml`` and ``en.toml`` are everybody's, those of ``fr-officer.toml`` the officer's.
+Those of ``fr.toml`` and ``en.toml`` are everybody's, those of ``fr-officer.toml`` the officer's, a
+page with many has a file of its own.
 
 A count picks between ``key_one`` and ``key_many``: in French zero is singular, in English not.
 """

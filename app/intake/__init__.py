@@ -46,6 +46,14 @@ from .inbound_alarms import watch_doors
 from .inbound_events import SEALED as _OF_EVENTS
 from .inbound_events import forget_events
 from .inbound_replay import Replaying, replay
+from .inbound_reviews import (
+    AlreadyReviewed,
+    Review,
+    confirm_review,
+    count_reviews,
+    list_reviews,
+    void_review,
+)
 from .links import BadLink, Link, Purpose, open_link, revoke_links, seal_link
 from .opt_outs import Filter, OptOut, Voided, find_opt_out, list_opt_outs, void
 from .people import Choice, choose, click, object_openly, read_choices, stop_everything
@@ -73,6 +81,7 @@ __all__ = [
     "VERIFIED_WITHIN",
     "VOID",
     "Act",
+    "AlreadyReviewed",
     "Arrivals",
     "BadLink",
     "Choice",
@@ -93,6 +102,7 @@ __all__ = [
     "Recorded",
     "Renormalised",
     "Replaying",
+    "Review",
     "TooLateToTakeBack",
     "Voided",
     "accept",
@@ -101,7 +111,9 @@ __all__ = [
     "click",
     "complete_erasure",
     "confirm",
+    "confirm_review",
     "contacts_handler",
+    "count_reviews",
     "count_since",
     "find_import",
     "find_opt_out",
@@ -109,6 +121,7 @@ __all__ = [
     "import_handler",
     "list_imports",
     "list_opt_outs",
+    "list_reviews",
     "object_openly",
     "open_confirmation",
     "open_copy",
@@ -132,5 +145,6 @@ __all__ = [
     "stop_everything",
     "void",
     "void_handler",
+    "void_review",
     "watch_doors",
 ]

@@ -7,14 +7,14 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from app.identifiers import Unusable, mask, normalise
 from app.parties import Channel
 from app.platform.pages import PageQuery
 from app.platform.wire import Answer, Instant, Slug
 
-from .dialects import DIALECTS, MISREAD, Fields, Outcome
+from .dialects import Outcome
 from .inbound_doors import DoorState, Spoken, Tally, state_of
 from .inbound_events import KeptEvent
+from .inbound_reviews import masked_in
 
 
 class TallyOut(Answer):
@@ -132,20 +132,6 @@ class EventOut(Answer):
             reason=one.reason,
             review=one.review,
             opt_out=one.opt_out,
-            identifiers=None if one.fields is None else _masked(one.dialect, one.fields, region),
+            identifiers=None if one.fields is None else masked_in(one.dialect, one.fields, region),
             request_sha256=one.request.hex(),
         )
-
-
-def _masked(dialect: str, fields: Fields, region: str) -> list[str]:
-    """Read again whom an event names; what cannot be read is not shown."""
-    known = DIALECTS.get(dialect)
-    if known is None:
-        return []
-    shown = []
-    try:
-        for kind, value in known.translate(fields, {}).identifiers:
-            shown.append(mask(normalise(kind, value, region=region)))
-    except (Unusable, *MISREAD):
-        return shown
-    return shown

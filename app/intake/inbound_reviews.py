@@ -4,18 +4,21 @@ What is listed blocks already; nothing here has to happen for it to. A wish to b
 is listed too, and lifts nothing: that takes a reinstatement, with its proof.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.identifiers import Unusable, mask, normalise
 from app.platform.problems import Problem
 from app.platform.refusals import NotFound
-from app.platform.vault import Vault
+from app.points import PointKeys
 
-from .dialects import Act, Outcome
+from .desk import points_of
+from .dialects import DIALECTS, MISREAD, Act, Fields, Outcome
 from .inbound_events import KeptEvent, kept_event
 from .opt_outs import find_opt_out, void
 from .tables import InboundEventRow, OptOutRow
@@ -46,11 +49,13 @@ class NothingToVoid(Problem):
 class Review:
     """An event that a person looks at; ``voided`` is None until one has.
 
-    ``said`` is what the person wrote, None once an erasure took it.
+    ``said`` is what the person wrote, ``masked`` their contact points: None once an erasure took
+    them.
     """
 
     event: KeptEvent
     said: str | None = field(repr=False)
+    masked: Sequence[str] | None
     reviewed_at: datetime | None
     reviewed_by: str | None
     voided: bool | None
@@ -66,9 +71,10 @@ class Reviewed:
 
 async def list_reviews(
     session: AsyncSession,
-    vault: Vault,
+    keys: PointKeys,
     *,
     is_open: bool,
+    region: str,
     limit: int,
     after: UUID | None = None,
 ) -> list[Review]:
@@ -88,10 +94,28 @@ async def list_reviews(
         query = query.where(row.reviewed_at.is_not(None))
     if after is not None:
         query = query.where(row.id > after)
-    return [_review(one, vault) for one in await session.scalars(query)]
+    rows = (await session.scalars(query)).all()
+    return [await _review(session, keys, one, region) for one in rows]
 
 
-async def confirm(session: AsyncSession, event: UUID, *, by: str, at: datetime) -> Reviewed:
+async def count_reviews(session: AsyncSession) -> int:
+    """Count what is to be looked at; 1,000 stands for more."""
+    counted = await session.scalar(
+        text("""
+            SELECT count(*) FROM (
+                SELECT 1 FROM inbound_events e
+                WHERE review AND reviewed_at IS NULL AND outcome = ANY(:kept)
+                  AND NOT EXISTS (SELECT 1 FROM opt_outs o
+                                  WHERE o.id = e.opt_out AND o.voided_at IS NOT NULL)
+                LIMIT 1000
+            ) counted
+        """),
+        {"kept": [Outcome.RECORDED, Outcome.WAITING]},
+    )
+    return int(counted)
+
+
+async def confirm_review(session: AsyncSession, event: UUID, *, by: str, at: datetime) -> Reviewed:
     """Say that it was an objection, or that a wish was seen; again changes nothing.
 
     Raises:
@@ -102,7 +126,7 @@ async def confirm(session: AsyncSession, event: UUID, *, by: str, at: datetime) 
     return Reviewed(await _decide(session, event, voided=False, by=by, at=at), None)
 
 
-async def void_reviewed(
+async def void_review(
     session: AsyncSession, event: UUID, *, by: str, reason: str, at: datetime
 ) -> Reviewed:
     """Say that it was no objection: its opt-out is voided, as any that was a mistake.
@@ -149,9 +173,29 @@ async def _decide(
     return first.reviewed_at
 
 
-def _review(row: InboundEventRow, vault: Vault) -> Review:
-    event = kept_event(row, vault)
-    said = None
+async def _review(
+    session: AsyncSession, keys: PointKeys, row: InboundEventRow, region: str
+) -> Review:
+    event = kept_event(row, keys.vault)
+    said = masked = None
     if event.fields is not None:
         said = "\n".join(str(event.fields[name]) for name in _TEXTS if event.fields.get(name))
-    return Review(event, said, row.reviewed_at, row.reviewed_by, row.voided)
+        if row.opt_out is None:
+            masked = masked_in(event.dialect, event.fields, region)
+        else:
+            masked = [point.masked for point in await points_of(session, keys, row.opt_out)]
+    return Review(event, said, masked, row.reviewed_at, row.reviewed_by, row.voided)
+
+
+def masked_in(dialect: str, fields: Fields, region: str) -> list[str]:
+    """Read again whom an event names; what cannot be read is not shown."""
+    known = DIALECTS.get(dialect)
+    if known is None:
+        return []
+    shown = []
+    try:
+        for kind, value in known.translate(fields, {}).identifiers:
+            shown.append(mask(normalise(kind, value, region=region)))
+    except (Unusable, *MISREAD):
+        return shown
+    return shown

@@ -21,9 +21,9 @@ from .inbound_reviews import (
     NothingToVoid,
     Review,
     Reviewed,
-    confirm,
+    confirm_review,
     list_reviews,
-    void_reviewed,
+    void_review,
 )
 
 reviews = router("/v1/inbound-reviews", "inbound")
@@ -51,8 +51,10 @@ class ReviewOut(Answer):
     def of(cls, review: Review, channel: str, *, region: str) -> Self:
         """Show a review."""
         decided = review.voided is not None
+        masked = None if review.masked is None else list(review.masked)
+        event = EventOut.of(review.event, channel, region=region)
         return cls(
-            event=EventOut.of(review.event, channel, region=region),
+            event=event.model_copy(update={"identifiers": masked}),
             said=review.said,
             decision=("voided" if review.voided else "confirmed") if decided else None,
             decided_at=review.reviewed_at,
@@ -93,8 +95,9 @@ async def list_inbound_reviews(
     after = query.after(UUID)
     found = await list_reviews(
         session,
-        keys.vault,
+        keys,
         is_open=query.state == "open",
+        region=region,
         limit=query.limit + 1,
         after=None if after is None else after[0],
     )
@@ -118,7 +121,7 @@ async def confirm_inbound_review(
 ) -> DecidedOut:
     """Confirm that it was an objection, or that a wish to be contacted again was seen."""
     await once.replay(by=caller.key)
-    decided = await confirm(session, id, by=caller.actor, at=now())
+    decided = await confirm_review(session, id, by=caller.actor, at=now())
     return await once.remember(_out(id, decided), status=200)
 
 
@@ -132,7 +135,7 @@ async def void_inbound_review(
 ) -> DecidedOut:
     """Void what was recorded, because it was no objection; what others laid goes on standing."""
     await once.replay(by=caller.key)
-    decided = await void_reviewed(session, id, by=caller.actor, reason=body.reason, at=now())
+    decided = await void_review(session, id, by=caller.actor, reason=body.reason, at=now())
     return await once.remember(_out(id, decided), status=200)
 
 
