@@ -14,7 +14,7 @@ from contextlib import suppress
 import structlog
 import uvloop
 
-from app.checks import Digester, LookUps, Tools, scrubber
+from app.checks import Counsel, Digester, LookUps, Tools, scrubber
 from app.files import POLL_SECONDS, Handler, JobRunner, Storage
 from app.intake import (
     CONTACTS,
@@ -82,8 +82,9 @@ async def work(
     async with open_registry(settings) as (database, keys):
         storage = Storage.of(database, keys.vault)
         look_ups = LookUps(database, keys.digests.numbers)
+        counsel = Counsel(database, keys.digests.numbers)
         digester = Digester(keys.digests, workers=workers)
-        tools = Tools(database, storage, look_ups, digester, keys.digests.numbers)
+        tools = Tools(database, storage, look_ups, counsel, digester, keys.digests.numbers)
         try:
             handlers: dict[str, Handler] = {
                 "scrub": scrubber(tools),
@@ -96,6 +97,7 @@ async def work(
         finally:
             digester.stop()
             await look_ups.stop()
+            await counsel.stop()
 
 
 async def _work(runner: JobRunner, storage: Storage, stopping: asyncio.Event) -> None:

@@ -37,8 +37,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.storage = Storage.of(database, keys.vault)
         app.state.directory = directory = Directory(database)
         app.state.access = access
+        app.state.counsel = counsel = checks.Counsel(database, keys.digests.numbers)
         app.state.desk = checks.Desk(
-            look_ups, access.quotas, keys, directory, app.state.settings, access.reads
+            look_ups, counsel, access.quotas, keys, directory, app.state.settings, access.reads
         )
         app.state.doors = intake.Doors(database, keys, directory)
         app.state.arrivals = intake.Arrivals(app.state.settings.time_zone)
@@ -51,6 +52,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 yield
         finally:
             await look_ups.stop()
+            await counsel.stop()
             await access.stop()
 
 

@@ -101,6 +101,15 @@ class Settings(BaseSettings):
         30, ge=1, le=30, description="days after which an erasure no longer waits for databases"
     )
 
+    # What a check looks at
+    coverage: Literal["suppressions", "law"] = Field(
+        "suppressions",
+        description="what checks look at, unless set per brand: 'law' asks the rules in force too",
+    )
+    policy_pack: Path | None = Field(
+        None, description="file of the operator's own rules, which may only tighten the law"
+    )
+
     # What the processes listen to and are called
     public_url: str | None = Field(
         None, description="address under which people reach the registry; unset: the one served"

@@ -85,6 +85,8 @@ ROUTES: dict[str, Scope] = {
     "GET /v1/databases/{slug}/report": "parties:read",
     "GET /v1/report": "parties:read",
     "POST /v1/brands": "parties:write",
+    "GET /v1/policies": "parties:read",
+    "POST /v1/policies/evaluate": "parties:read",
     "GET /v1/brands": "parties:read",
     "GET /v1/brands/{slug}": "parties:read",
     "PATCH /v1/brands/{slug}": "parties:write",

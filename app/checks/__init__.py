@@ -4,26 +4,31 @@ A check writes nothing and caches nothing that an opt-out could change; without 
 it answers nobody. A scrub asks the same about each row of a file, as a job, all as of one position.
 """
 
-from . import api, scrubs_api
+from . import api, policies_api, scrubs_api
 from .api import Desk
 from .batches import ALLOW, UNUSABLE, Decided, Line, decide_many
+from .counsel import Counsel, load_law
 from .digesting import Digester
 from .lookups import LookUps
+from .policies_api import evaluated
+from .policies_models import EvaluationIn
 from .scrubbing import Tools, scrubber
 from .scrubs import KIND as SCRUB
 from .scrubs import Scrub, cancel_scrub, find_scrub, queue_scrub, require_result
 from .scrubs_api import ScrubIn, hand_out, stored_of
 
-ROUTERS = (*api.ROUTERS, *scrubs_api.ROUTERS)
+ROUTERS = (*api.ROUTERS, *scrubs_api.ROUTERS, *policies_api.ROUTERS)
 
 __all__ = [
     "ALLOW",
     "ROUTERS",
     "SCRUB",
     "UNUSABLE",
+    "Counsel",
     "Decided",
     "Desk",
     "Digester",
+    "EvaluationIn",
     "Line",
     "LookUps",
     "Scrub",
@@ -31,8 +36,10 @@ __all__ = [
     "Tools",
     "cancel_scrub",
     "decide_many",
+    "evaluated",
     "find_scrub",
     "hand_out",
+    "load_law",
     "queue_scrub",
     "require_result",
     "scrubber",

@@ -17,8 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.files import Storage
 
+from .judged import Judged
+
 ALLOW, BLOCK, UNUSABLE, BLANK = range(4)
 """What a row was told; ``BLANK`` is an empty line, which is no row for anybody."""
+DEFER, REVIEW = 4, 5
+"""What the law tells a row on which nothing stands, beside ``ALLOW`` and ``BLOCK``."""
 DECISION = 0b011
 DUPLICATE = 0b100
 """Beside the decision: the same contact point stood in an earlier row, however written."""
@@ -27,6 +31,7 @@ DIGEST_BYTES = 16
 NO_DIGEST = bytes(DIGEST_BYTES)
 """Stands for what cannot be understood. Should a digest ever be zero, its row is blocked."""
 
+_BY_LAW = {"allow": ALLOW, "block": BLOCK, "defer": DEFER, "review": REVIEW}
 _HEAD = struct.Struct("<IB")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -37,12 +42,14 @@ class Block:
     """The answers to some thousand rows in order.
 
     ``sinces`` are microseconds since 1970, 0 where nothing blocks; ``digests`` hold 16 bytes a
-    row for each live key, the current one first.
+    row for each live key, the current one first. ``judged`` is what the law says about the rows,
+    None where it was not asked; it counts for those that are allowed.
     """
 
     codes: bytearray
     sinces: "array[int]"
     digests: tuple[bytes, ...]
+    judged: Judged | None = None
 
     @classmethod
     def begin(cls, digests: tuple[bytes, ...], blank: Iterable[int]) -> "Block":
@@ -60,7 +67,8 @@ class Block:
     def pack(self) -> bytes:
         """Write it as bytes."""
         head = _HEAD.pack(len(self.codes), len(self.digests))
-        return b"".join((head, self.codes, self.sinces.tobytes(), *self.digests))
+        law = b"" if self.judged is None else self.judged.pack()
+        return b"".join((head, self.codes, self.sinces.tobytes(), *self.digests, law))
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Block":
@@ -73,7 +81,23 @@ class Block:
         at += 8 * rows
         width = DIGEST_BYTES * rows
         digests = tuple(packed[at + key * width : at + (key + 1) * width] for key in range(keys))
-        return cls(codes, sinces, digests)
+        law = packed[at + keys * width :]
+        return cls(codes, sinces, digests, Judged.unpack(law, rows) if law else None)
+
+    def told(self) -> bytes:
+        """Tell what each row is told: ``ALLOW`` to ``BLANK``, or by the law ``DEFER``, ``REVIEW``.
+
+        What the law was to be asked about and was not is blocked.
+        """
+        codes = bytes(code & DECISION for code in self.codes)
+        if self.judged is None:
+            return codes
+        by_outcome = [BLOCK, *(_BY_LAW[brief.decision] for brief in self.judged.briefs)]
+        outcomes = self.judged.outcomes
+        return bytes(
+            by_outcome[outcome] if code == ALLOW else code
+            for code, outcome in zip(codes, outcomes, strict=True)
+        )
 
     def prefixes(self, key: int = 0) -> "array[int]":
         """Give the first eight bytes of each row's digest as a number."""

@@ -19,6 +19,7 @@ from app.platform.wire import Answer, Instant, Slug, WireModel, text, wire_time
 from .batches import ALLOW, UNUSABLE, Code, Decided, Line
 from .decisions import Decision
 from .models import LONGEST_VALUE, PointIn, Region
+from .terms import CampaignIn
 
 _LONGEST_REF = 200
 _MOST_LINES = 10_000
@@ -106,6 +107,9 @@ class BatchIn(WireModel):
     medium: MediumWord
     brand: Slug | None = Field(None, description="Left out: block if any brand is suppressed")
     region: Region = None
+    campaign: CampaignIn | None = Field(
+        None, description="What for; looked at where the law is asked"
+    )
     items: Lines
 
 

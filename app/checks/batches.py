@@ -12,7 +12,7 @@ from app.identifiers import DigestKeys, normalise_many
 from app.journal import Kind, Media
 
 from .decisions import Decision
-from .lookups import LookUps
+from .lookups import NONE_COVERED, Covered, LookUps
 
 _AT_ONCE = 250
 """Lines that are read before others have their turn: 10 ms if all of them are written oddly."""
@@ -41,6 +41,7 @@ class Decided:
 
     position: int
     lines: list[Line]
+    covered: Covered = NONE_COVERED
 
 
 async def decide_many(
@@ -69,20 +70,31 @@ async def decide_many(
         for place, digest in enumerate(under_key):
             if digest in blocked and lines[place] is ALLOW:
                 lines[place] = blocked[digest]
-    return Decided(found.position, lines)
+    return Decided(found.position, lines, found.covered)
 
 
 async def digest_lines(
-    keys: DigestKeys, lines: Sequence[tuple[Kind, str]], *, region: str
+    keys: DigestKeys,
+    lines: Sequence[tuple[Kind, str]],
+    *,
+    region: str,
+    normals: list[tuple[Kind, str | None]] | None = None,
 ) -> list[list[bytes | None]]:
-    """Read contact points of any kinds, in turns with everybody else: as ``decide_many`` takes."""
+    """Read contact points of any kinds, in turns with everybody else: as ``decide_many`` takes.
+
+    Their normal forms are added to ``normals``, for whoever needs them for as long as an answer
+    takes.
+    """
     digests: list[list[bytes | None]] = [[] for _ in keys.numbers]
     for first in range(0, len(lines), _AT_ONCE):
         some = lines[first : first + _AT_ONCE]
         # Most files hold one kind of contact point, and most others a few in a row.
         for kind, of_kind in groupby(some, key=itemgetter(0)):
             values = [value for _, value in of_kind]
-            found = keys.digest_many(kind, normalise_many(kind, values, region=region))
+            forms = normalise_many(kind, values, region=region)
+            found = keys.digest_many(kind, forms)
+            if normals is not None:
+                normals += [(kind, form) for form in forms]
             for under_key, more in zip(digests, found, strict=True):
                 under_key.extend(more)
         await asyncio.sleep(0)

@@ -20,12 +20,24 @@ from app.files import (
 )
 from app.journal import Kind, Media
 from app.platform.wire import wire_time
+from app.policy import Brief
 
-from .answers import ALLOW, BLANK, BLOCK, DECISION, DUPLICATE, UNUSABLE, Block, instant
+from .answers import (
+    ALLOW,
+    BLANK,
+    BLOCK,
+    DEFER,
+    DUPLICATE,
+    REVIEW,
+    UNUSABLE,
+    Block,
+    instant,
+)
 
 ROWS = 32_768
 """Rows that are decided together, at least; a batch of a file's reader may have more."""
 APPENDED = ("decision", "code", "since")
+APPENDED_BY_LAW = (*APPENDED, "next_allowed_at")
 _KINDS = {
     Field.PHONE: Kind.PHONE,
     Field.EMAIL: Kind.EMAIL,
@@ -137,9 +149,9 @@ def blank_rows(batches: Sequence[Batch]) -> list[int]:
     return blank
 
 
-def result_of(campaign: Campaign) -> Result:
+def result_of(campaign: Campaign, *, by_law: bool) -> Result:
     """Begin the result: the file's own rows with the answers behind them."""
-    return Result(campaign.layout, APPENDED)
+    return Result(campaign.layout, APPENDED_BY_LAW if by_law else APPENDED)
 
 
 def media_type_of(layout: Layout) -> str:
@@ -164,17 +176,50 @@ def write_rows(
 ) -> bytes:
     """Write rows with their answers; ``wanted`` are indexes in the group, None for all."""
     raws = [raw for batch in batches for raw in batch.raws]
+    tails = _tails(result, block) if block.judged is None else _tails_by_law(result, block)
+    if wanted is not None:
+        raws, tails = [raws[row] for row in wanted], [tails[row] for row in wanted]
+    return campaign.layout.encode("".join(result.rows(raws, tails)))
+
+
+def _tails(result: Result, block: Block) -> list[str]:
     fixed = {code: result.tail(cells) for code, cells in _FIXED.items()} | {BLANK: ""}
     blocked = {
         at: result.tail(("block", "opted_out", wire_time(instant(at)))) for at in set(block.sinces)
     }
-    tails = [
+    return [
         fixed[code] if code in fixed else blocked[at]
         for code, at in zip(block.codes, block.sinces, strict=True)
     ]
-    if wanted is not None:
-        raws, tails = [raws[row] for row in wanted], [tails[row] for row in wanted]
-    return campaign.layout.encode("".join(result.rows(raws, tails)))
+
+
+def _tails_by_law(result: Result, block: Block) -> list[str]:
+    judged = block.judged
+    if judged is None:
+        raise TypeError("the law was not asked")
+    written: dict[tuple[int, int, int], str] = {}
+    tails = []
+    for answer in zip(block.codes, block.sinces, judged.outcomes, strict=True):
+        tail = written.get(answer)
+        if tail is None:
+            code, since, outcome = answer
+            brief = judged.briefs[outcome - 1] if outcome else None
+            tail = written[answer] = _tail_by_law(result, code, since, brief)
+        tails.append(tail)
+    return tails
+
+
+def _tail_by_law(result: Result, code: int, since: int, brief: Brief | None) -> str:
+    if code == BLANK:
+        return ""
+    if code in (ALLOW, ALLOW | DUPLICATE) and brief is not None:
+        next_at = "" if brief.next_allowed_at is None else wire_time(brief.next_allowed_at)
+        twice = "duplicate" if code & DUPLICATE else ""
+        why = twice if brief.decision == "allow" else brief.code
+        return result.tail((brief.decision, why, "", next_at))
+    if since:
+        return result.tail(("block", "opted_out", wire_time(instant(since)), ""))
+    return result.tail((*_FIXED[UNUSABLE], ""))
 
 
 _FIXED = {
@@ -187,14 +232,16 @@ _FIXED = {
 def wanted_rows(block: Block, *, before: Block | None, only_allowed: bool) -> list[int] | None:
     """Choose the rows to write: all (None), the allowed ones, or those decided otherwise before."""
     if before is not None:
-        pairs = enumerate(zip(block.codes, before.codes, strict=True))
-        return [row for row, (now, then) in pairs if (now ^ then) & DECISION]
+        pairs = enumerate(zip(block.told(), before.told(), strict=True))
+        return [row for row, (now, then) in pairs if now != then]
     if only_allowed:
-        return [row for row, code in enumerate(block.codes) if code & DECISION == ALLOW]
+        return [row for row, told in enumerate(block.told()) if told == ALLOW]
     return None
 
 
+_COUNTED = {"allow": ALLOW, "block": BLOCK, "unusable": UNUSABLE, "defer": DEFER, "review": REVIEW}
 COUNTS = ("allow", "block", "unusable", "duplicate")
+COUNTS_BY_LAW = (*COUNTS, "defer", "review")
 
 
 def count_rows(block: Block, before: Block | None) -> dict[str, int]:
@@ -203,13 +250,11 @@ def count_rows(block: Block, before: Block | None) -> dict[str, int]:
     Of a refresh only those are counted that were decided otherwise before; the others are
     ``unchanged``.
     """
-    codes = bytes(block.codes)
+    codes, told = bytes(block.codes), block.told()
     if before is not None:
         changed = wanted_rows(block, before=before, only_allowed=False) or ()
-        codes = bytes(block.codes[row] for row in changed)
-    decided = {
-        name: codes.count(code) + codes.count(code | DUPLICATE)
-        for name, code in (("allow", ALLOW), ("block", BLOCK), ("unusable", UNUSABLE))
-    }
+        codes, told = bytes(codes[row] for row in changed), bytes(told[row] for row in changed)
+    names = COUNTS if block.judged is None else COUNTS_BY_LAW
+    counted = {name: told.count(_COUNTED[name]) for name in names if name in _COUNTED}
     twice = codes.count(ALLOW | DUPLICATE) + codes.count(BLOCK | DUPLICATE)
-    return {**decided, "duplicate": twice}
+    return {**counted, "duplicate": twice}

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from types import MappingProxyType
 
 from app.files import BadValue, clean, phone_text
-from app.identifiers import DigestKeys, normalise_many
+from app.identifiers import DigestKeys, normalise_many, region_of_phone
 from app.journal import Kind
 from app.platform.db import Unavailable
 from app.platform.keyring import KeyRing
@@ -23,6 +23,8 @@ _MANY = 10_000
 _AT_ONCE = 500
 _ODD = re.compile(r"[^0-9A-Za-z@+ ()_\-/.\n]|[.][0-9]*0(?:\n|\Z)|[0-9][Ee]")
 """What may be more than a value, or less than one: looked for in many cells together."""
+Countries = tuple[bytes, list[str | None]]
+"""Of each cell the place of its number's country in a list; there are fewer than 256."""
 _keys: DigestKeys | None = None
 
 
@@ -47,15 +49,35 @@ class Digester:
         Raises:
             Unavailable: a process was ended from outside; ask again.
         """
+        digests, _ = await self._read(kind, cells, region, with_countries=False)
+        return digests
+
+    async def read(
+        self, kind: Kind, cells: Sequence[str], *, region: str
+    ) -> tuple[tuple[bytes, ...], Countries]:
+        """Digest them as ``digest`` does, and tell of each the country of the number.
+
+        Raises:
+            Unavailable: as ``digest``.
+        """
+        return await self._read(kind, cells, region, with_countries=True)
+
+    async def _read(
+        self, kind: Kind, cells: Sequence[str], region: str, *, with_countries: bool
+    ) -> tuple[tuple[bytes, ...], Countries]:
         if self._pool is None and self._workers and len(cells) >= _MANY:
             self._pool = _start(self._keys, self._workers)
             self._begun = self._pool.submit(_is_ready)
         if self._pool is None or not self._begun.done():
             # Nobody waits for processes to begin: a file may be done before they have.
-            return await asyncio.to_thread(_digest, self._keys, kind, cells, region)
+            return await asyncio.to_thread(
+                _digest, self._keys, kind, cells, region, with_countries=with_countries
+            )
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._pool, _digest_there, kind, cells, region)
+            return await loop.run_in_executor(
+                self._pool, _digest_there, kind, cells, region, with_countries
+            )
         except BrokenProcessPool:
             self.stop()
             raise Unavailable("A process that digests was ended.") from None
@@ -86,20 +108,42 @@ def _is_ready() -> bool:
     return _keys is not None
 
 
-def _digest_there(kind: Kind, cells: Sequence[str], region: str) -> tuple[bytes, ...]:
+def _digest_there(
+    kind: Kind,
+    cells: Sequence[str],
+    region: str,
+    with_countries: bool,  # noqa: FBT001 - an executor takes no keywords
+) -> tuple[tuple[bytes, ...], Countries]:
     if _keys is None:
         raise TypeError("the process was not begun with keys")
-    return _digest(_keys, kind, cells, region)
+    return _digest(_keys, kind, cells, region, with_countries=with_countries)
 
 
-def _digest(keys: DigestKeys, kind: Kind, cells: Sequence[str], region: str) -> tuple[bytes, ...]:
+def _digest(
+    keys: DigestKeys,
+    kind: Kind,
+    cells: Sequence[str],
+    region: str,
+    *,
+    with_countries: bool,
+) -> tuple[tuple[bytes, ...], Countries]:
     digests: tuple[list[bytes], ...] = tuple([] for _ in keys.numbers)
+    places: dict[str | None, int] = {}
+    countries = bytearray()
     for first in range(0, len(cells), _AT_ONCE):
         texts = _texts(kind, cells[first : first + _AT_ONCE])
         normals = normalise_many(kind, texts, region=region)
         for under_key, some in zip(digests, keys.digest_many(kind, normals), strict=True):
             under_key += [one or NO_DIGEST for one in some]
-    return tuple(map(b"".join, digests))
+        if with_countries:
+            countries += bytes(
+                places.setdefault(_country(kind, normal), len(places)) for normal in normals
+            )
+    return tuple(map(b"".join, digests)), (bytes(countries), [*places])
+
+
+def _country(kind: Kind, normal: str | None) -> str | None:
+    return region_of_phone(normal) if normal is not None and kind is Kind.PHONE else None
 
 
 def _texts(kind: Kind, cells: Sequence[str]) -> Sequence[str]:

@@ -8,22 +8,13 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
-
-import asyncpg
 
 from app.identifiers import PHONE_TABLES
 from app.journal import Media, Reason
-from app.platform.db import Database, Unavailable, unavailable_is_503
+from app.platform.db import Database
 from app.platform.merged import Merged
-from app.points import require_tables
 
-if TYPE_CHECKING:
-    from asyncpg import Record
-
-    from app.platform.db import RawConnection
-
-_DEADLINE = 5.0
+from .line import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +27,29 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Covered:
+    """Which brands have a coverage of their own, by their numbers: 'law', or not."""
+
+    lawful: frozenset[int]
+    unlawful: frozenset[int]
+
+    def asks_the_law(self, brand: int | None, *, otherwise: bool) -> bool:
+        """Tell whether the law is asked for a brand; ``otherwise`` is what the setting says."""
+        if brand in self.lawful:
+            return True
+        return otherwise and brand not in self.unlawful
+
+
+NONE_COVERED = Covered(frozenset(), frozenset())
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What stands about one digest and medium, as of a journal position."""
 
     position: int
     hits: tuple[Hit, ...]
+    covered: Covered
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class Blocked:
 
     position: int
     since: Mapping[bytes, datetime]
+    covered: Covered = NONE_COVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,18 @@ Question = tuple[bytes, Media]
 """A contact point's digest, and one medium."""
 
 # One statement, so one snapshot: the position, the hits and the keys in use belong together.
+# ``covered``: the brands with a coverage of their own, by its negative where it is not the law.
 # A suppression without a ground would be a fault; it blocks all the same, as of its own ``since``.
 _LOOK_UP = """
-SELECT h.position, k.numbers, t.version AS tables, hit.n, hit.brand, hit.since, hit.reason
+SELECT h.position, k.numbers, t.version AS tables, b.covered,
+       hit.n, hit.brand, hit.since, hit.reason
 FROM journal_head h
 CROSS JOIN phone_tables t
 CROSS JOIN (SELECT array_agg(number) AS numbers FROM key_check WHERE purpose = 'digest') k
+CROSS JOIN (
+    SELECT array_agg(CASE coverage WHEN 'law' THEN id ELSE -id END) AS covered FROM brands
+    WHERE coverage IS NOT NULL
+) b
 LEFT JOIN (
     SELECT q.n, s.brand, coalesce(g.occurred_at, s.since) AS since, g.reason
     FROM unnest($1::bytea[], $2::int2[]) WITH ORDINALITY AS q (digest, medium, n)
@@ -88,10 +104,14 @@ WHERE h.number = 1
 # The same for many, told in two arrays: a row for each would be made of Python objects one by one.
 # What one entry told of rests on one ground, whose time the suppression holds.
 _LOOK_UP_MANY = """
-SELECT h.position, k.numbers, t.version AS tables, found.digests, found.sinces
+SELECT h.position, k.numbers, t.version AS tables, b.covered, found.digests, found.sinces
 FROM journal_head h
 CROSS JOIN phone_tables t
 CROSS JOIN (SELECT array_agg(number) AS numbers FROM key_check WHERE purpose = 'digest') k
+CROSS JOIN (
+    SELECT array_agg(CASE coverage WHEN 'law' THEN id ELSE -id END) AS covered FROM brands
+    WHERE coverage IS NOT NULL
+) b
 CROSS JOIN (
     SELECT array_agg(p.digest) AS digests,
            array_agg(CASE WHEN s.version = 1 THEN s.since ELSE coalesce((
@@ -134,13 +154,6 @@ CROSS JOIN (
 WHERE h.number = 1
 """
 
-# The way is always the same, from index to index. Planning it anew takes four times as long as
-# walking it, and a plan made while the registry was empty must serve it when it is full.
-_ONE_PLAN = """
-SET plan_cache_mode = force_generic_plan;
-SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
-"""
-
 
 class LookUps:
     """The look-ups of one process: single checks on one connection, batches on another."""
@@ -152,8 +165,8 @@ class LookUps:
 
         Nothing connects yet.
         """
-        self._singles = _Line(database, "checks", key_numbers, tables)
-        self._batches = _Line(database, "batches", key_numbers, tables)
+        self._singles = Line(database, "checks", key_numbers, tables)
+        self._batches = Line(database, "batches", key_numbers, tables)
         self._merged: Merged[Question, Found] = Merged(self._look_up)
         self._one_batch = asyncio.Lock()
 
@@ -178,9 +191,9 @@ class LookUps:
             if row["n"] is not None:
                 reason = Reason.OBJECTION if row["reason"] is None else Reason(row["reason"])
                 hits.setdefault(row["n"], []).append(Hit(row["brand"], row["since"], reason))
-        position = rows[0]["position"]
+        position, covered = rows[0]["position"], _covered(rows[0]["covered"])
         return {
-            question: Found(position, tuple(hits.get(number, ())))
+            question: Found(position, tuple(hits.get(number, ())), covered)
             for number, question in enumerate(questions, start=1)
         }
 
@@ -199,7 +212,7 @@ class LookUps:
         since: dict[bytes, datetime] = {}
         for digest, at in zip(row["digests"] or (), row["sinces"] or (), strict=True):
             since[digest] = min(at, since.get(digest, at))
-        return Blocked(row["position"], since)
+        return Blocked(row["position"], since, _covered(row["covered"]))
 
     async def changed(self, *, after: int, medium: Media, brand: int | None, span: int) -> Changed:
         """Look up whoever was changed after a position, as of now; ``many`` says who is blocked.
@@ -224,45 +237,10 @@ class LookUps:
         await self._batches.close()
 
 
-class _Line:
-    """One connection, made anew when it is lost."""
-
-    def __init__(
-        self, database: Database, name: str, key_numbers: Collection[int], tables: str
-    ) -> None:
-        self._database = database
-        self._name = name
-        self._tables = tables
-        self._key_numbers = frozenset(key_numbers)
-        self._connection: RawConnection | None = None
-
-    async def ask(self, query: str, *arguments: object) -> "list[Record]":
-        """Fetch the rows of a look-up, each with the digest keys and phone tables in use."""
-        async with unavailable_is_503():
-            rows = await self._fetch(query, *arguments)
-        lacking = set(rows[0]["numbers"] or ()) - self._key_numbers
-        if lacking:
-            # What was written under a key that is not here would be missed, and allowed.
-            raise Unavailable(
-                f"This process was not given digest key {min(lacking)}; start it with every key.",
-                headers={"Retry-After": "1"},
-            )
-        require_tables(self._tables, rows[0]["tables"])
-        return rows
-
-    async def _fetch(self, query: str, *arguments: object) -> "list[Record]":
-        async with asyncio.timeout(_DEADLINE):
-            if self._connection is not None and not self._connection.is_closed():
-                try:
-                    return await self._connection.fetch(query, *arguments)
-                except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
-                    # It was lost while idle: reading a second time does no harm.
-                    await self.close()
-            self._connection = await self._database.connect(self._name)
-            await self._connection.execute(_ONE_PLAN)
-            return await self._connection.fetch(query, *arguments)
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None
+def _covered(numbers: Sequence[int] | None) -> Covered:
+    if not numbers:
+        return NONE_COVERED
+    return Covered(
+        frozenset(one for one in numbers if one > 0),
+        frozenset(-one for one in numbers if one < 0),
+    )

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 from app.journal import Kind, KindWord, MediumWord, ReasonWord
 from app.platform.wire import Answer, Instant, Slug, WireModel, text
 
+from .terms import CampaignIn
+
 LONGEST_VALUE = 400
 Value = Annotated[str, text(LONGEST_VALUE)]
 Region = Annotated[
@@ -45,6 +47,12 @@ class CheckIn(PointIn):
     medium: MediumWord
     brand: Slug | None = Field(None, description="Left out: block if any brand is suppressed")
     region: Region = None
+    campaign: CampaignIn | None = Field(
+        None, description="What for; looked at where the law is asked"
+    )
+    at: Instant | None = Field(
+        None, description="A past moment, judged by the rules of its day; needs `evidence:read`"
+    )
 
     @model_validator(mode="after")
     def _asks_about_somebody(self) -> Self:

@@ -11,6 +11,7 @@ a newer one.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -40,6 +41,7 @@ from app.platform.db import Database
 from .answers import BLANK, NO_DIGEST, Answers, Block, Changes
 from .campaigns import (
     COUNTS,
+    COUNTS_BY_LAW,
     Campaign,
     blank_rows,
     count_rows,
@@ -51,8 +53,11 @@ from .campaigns import (
     write_head,
     write_rows,
 )
+from .counsel import Counsel
 from .digesting import Digester
 from .duplicates import mark_duplicates
+from .judged import Judged
+from .lawful_scrubs import RowJudge
 from .lookups import LookUps
 from .ordered import in_order
 from .scrubs import KIND, Scrub
@@ -74,6 +79,7 @@ class Tools:
     database: Database
     storage: Storage
     look_ups: LookUps
+    counsel: Counsel
     digester: Digester
     key_numbers: tuple[int, ...]
 
@@ -85,6 +91,7 @@ class Place:
     ``after`` is the journal's position before the first look-up, ``blocks`` and ``rows`` what is
     answered, ``written`` and ``size`` the groups and bytes of the result; ``keys`` and ``tables``
     are the digest keys of the answers, and the phone tables that numbers were read by.
+    ``judged_at`` is the moment that the law is asked about, empty where it is not asked.
     """
 
     answers: str
@@ -97,6 +104,7 @@ class Place:
     written: int = 0
     size: int = 0
     media_type: str = ""
+    judged_at: str = ""
 
     @classmethod
     def read(cls, resume: Mapping[str, Any]) -> "Place":
@@ -131,6 +139,7 @@ class _Scrubbing:
         self._scrub = Scrub.read(work.job.params)
         self._place = _place_of(work.job)
         self._before: tuple[Answers, Place] | None = None
+        self._judge: RowJudge | None = None
 
     async def run(self) -> None:
         if self._job.upload is None:
@@ -145,12 +154,15 @@ class _Scrubbing:
             self._before = await self._find_before(self._scrub.refreshes)
         if self._place is None or not self._fits(self._place):
             self._place = await self._begin()
+        if self._place.judged_at:
+            judged_at = datetime.fromisoformat(self._place.judged_at)
+            self._judge = RowJudge(self._tools.counsel, self._scrub, at=judged_at)
         if not self._place.settled:
+            sieve = await make_sieve(self._tools.database, rows=stored.size // _ROW_BYTES)
             if self._before is None:
-                sieve = await make_sieve(self._tools.database, rows=stored.size // _ROW_BYTES)
                 await self._decide(source, campaign, sieve)
             else:
-                await self._copy(*self._before)
+                await self._copy(*self._before, sieve)
             await self._settle(media_type_of(campaign.layout))
         await self._write(source, campaign)
 
@@ -189,16 +201,25 @@ class _Scrubbing:
 
     async def _begin(self) -> Place:
         answers = await self._tools.storage.create()
+        judged_at = now().isoformat() if await self._asks_the_law() else ""
         async with self._tools.database.transaction() as session:
             if self._before is None:
                 after = (await read_head(session)).position
                 keys = self._tools.key_numbers
             else:
                 after, keys = self._before[1].after, self._before[1].keys
-            place = Place(str(answers), after, keys)
+            place = Place(str(answers), after, keys, judged_at=judged_at)
             await keep_file(session, answers, until=self._scrub.expires_at)
             await self._work.save(session, Progress(resume=asdict(place), done_rows=0))
         return place
+
+    async def _asks_the_law(self) -> bool:
+        """Tell whether the law is asked; a refresh asks it if it was asked before."""
+        if self._before is not None:
+            return bool(self._before[1].judged_at)
+        brand = self._scrub.brand
+        found = await self._tools.look_ups.many((), medium=self._scrub.medium, brand=brand)
+        return found.covered.asks_the_law(brand, otherwise=self._tools.counsel.is_default)
 
     async def _decide(self, source: BinaryIO, campaign: Campaign, sieve: Sieve | None) -> None:
         """Answer every row as of now, whenever that is."""
@@ -221,8 +242,7 @@ class _Scrubbing:
         # Whoever signed in has no quota: the audit names them.
         if self._job.key != NO_KEY:
             await charge(self._tools.database, self._job.key, "rows", rows, at=now())
-        digests = await self._tools.digester.digest(kind, cells, region=self._scrub.region)
-        block = Block.begin(digests, blank)
+        block = await self._read(kind, cells, blank)
         asked = await asyncio.to_thread(_to_look_up, block, sieve)
         for first in range(0, len(asked), _LOOKED_UP):
             some = asked[first : first + _LOOKED_UP]
@@ -232,6 +252,17 @@ class _Scrubbing:
             for row, digest in some:
                 if digest in found.since:
                     block.decide(row, found.since[digest])
+        if self._judge is not None:
+            await self._judge.judge(block, asked)
+        return block
+
+    async def _read(self, kind: Kind, cells: list[str], blank: list[int]) -> Block:
+        digester, region = self._tools.digester, self._scrub.region
+        if self._judge is None:
+            return Block.begin(await digester.digest(kind, cells, region=region), blank)
+        digests, countries = await digester.read(kind, cells, region=region)
+        block = Block.begin(digests, blank)
+        block.judged = Judged.begin(*countries)
         return block
 
     async def _put(self, number: int, block: Block, place: Place) -> None:
@@ -243,10 +274,13 @@ class _Scrubbing:
             await answers.put(session, number, sealed)
         self._place = place
 
-    async def _copy(self, answers: Answers, before: Place) -> None:
-        """Begin a refresh with the answers that are to be refreshed."""
+    async def _copy(self, answers: Answers, before: Place, sieve: Sieve | None) -> None:
+        """Begin a refresh with the answers that are to be refreshed, judged as of now."""
         for number in range(self._at.blocks, before.blocks):
             block = await answers.read(number)
+            if self._judge is not None:
+                asked = await asyncio.to_thread(_to_look_up, block, sieve)
+                await self._judge.judge(block, asked)
             rows = len(block.codes) - block.codes.count(BLANK)
             place = replace(self._at, blocks=number + 1, rows=self._at.rows + rows)
             await self._put(number, block, place)
@@ -282,7 +316,7 @@ class _Scrubbing:
 
     async def _count(self) -> dict[str, int]:
         """Count the rows by what they are told; of a refresh, those decided otherwise before."""
-        counts = dict.fromkeys(COUNTS, 0)
+        counts = dict.fromkeys(COUNTS_BY_LAW if self._at.judged_at else COUNTS, 0)
         for number in range(self._at.blocks):
             block = await self._answers.read(number)
             before = None if self._before is None else await self._before[0].read(number)
@@ -292,7 +326,7 @@ class _Scrubbing:
 
     async def _write(self, source: BinaryIO, campaign: Campaign) -> None:
         """Write the result; the same answers give the same bytes, whoever goes on."""
-        result = result_of(campaign)
+        result = result_of(campaign, by_law=bool(self._at.judged_at))
         file = self._job.result if self._at.size else None
         writer = FileWriter(
             self._tools.storage, file or await self._tools.storage.create(), hashed=False

@@ -19,6 +19,9 @@ from app.files import (
 )
 from app.journal import Media
 from app.platform.problems import Problem
+from app.policy import Terms
+
+from .terms import read_terms, write_terms
 
 KIND = "scrub"
 """The kind of their jobs."""
@@ -26,6 +29,7 @@ KEPT = timedelta(hours=24)
 """The longest that anything of a scrub is kept, from its beginning, downloaded or not."""
 
 Keep = Literal["all", "allowed"]
+_NO_TERMS = Terms()
 
 
 class ScrubUnfinished(Problem):
@@ -51,7 +55,8 @@ class ScrubGone(Problem):
 class Scrub:
     """What is asked about the rows of a file; ``brand`` is a number, None for any of them.
 
-    ``refreshes`` is the scrub whose changed rows are asked for, None for a scrub of all rows.
+    ``refreshes`` is the scrub whose changed rows are asked for, None for a scrub of all rows;
+    ``terms`` are what the campaign is about.
     """
 
     medium: Media
@@ -61,6 +66,7 @@ class Scrub:
     keep: Keep
     began_at: datetime
     refreshes: UUID | None = None
+    terms: Terms = _NO_TERMS
 
     @classmethod
     def read(cls, params: Mapping[str, Any]) -> Self:
@@ -74,6 +80,7 @@ class Scrub:
             params["keep"],
             datetime.fromisoformat(params["began_at"]),
             None if of is None else UUID(of),
+            read_terms(params.get("terms") or {}, params["brand"]),
         )
 
     def write(self) -> dict[str, Any]:
@@ -86,6 +93,7 @@ class Scrub:
             "keep": self.keep,
             "began_at": self.began_at.isoformat(),
             "refreshes": None if self.refreshes is None else str(self.refreshes),
+            "terms": write_terms(self.terms),
         }
 
     @property

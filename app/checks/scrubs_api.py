@@ -1,5 +1,6 @@
 """The routes of scrubs: a campaign's file in, the same rows with an answer each out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
@@ -43,6 +44,7 @@ from app.platform.openapi import responses, takes_file
 from app.platform.refusals import NotFound
 from app.platform.web import FileRoute, read_fields, router
 from app.platform.wire import Answer, Instant, Slug, WireModel, text
+from app.points import UnusableIdentifier
 
 from .models import Region
 from .scrubs import (
@@ -56,6 +58,7 @@ from .scrubs import (
     release_scrub,
     require_result,
 )
+from .terms import CampaignIn, CampaignText
 
 files = router("/v1/scrubs", "scrubs", route_class=FileRoute)
 scrubs = router("/v1/scrubs", "scrubs")
@@ -74,20 +77,25 @@ class ScrubIn(WireModel):
         None, description="Name of the column to ask about, or its number from 1; else guessed"
     )
     keep: Keep = Field("all", description="`allowed`: the result holds the allowed rows alone")
+    campaign: CampaignText = None
 
     async def scrub(self, directory: Directory, *, region: str, at: datetime) -> Scrub:
         """Say it as the rules do.
 
         Raises:
             UnknownBrand: it names a brand that there is not.
+            UnusableIdentifier: the campaign's number is none.
         """
+        brand = None if self.brand is None else await directory.brand(self.brand)
+        region = self.region or region
         return Scrub(
             medium=self.medium,
-            brand=None if self.brand is None else await directory.brand(self.brand),
-            region=self.region or region,
+            brand=brand,
+            region=region,
             column=self.column,
             keep=self.keep,
             began_at=at,
+            terms=(self.campaign or CampaignIn()).terms(brand, region=region),
         )
 
 
@@ -98,6 +106,13 @@ class CountsOut(Answer):
     block: int
     unusable: int
     duplicate: int = Field(description="Rows whose contact point stood in an earlier one")
+
+
+class LawfulCountsOut(CountsOut):
+    """How many rows were answered how, where the law was asked too."""
+
+    defer: int
+    review: int
 
 
 class ErrorOut(Answer):
@@ -121,9 +136,9 @@ class ScrubOut(Answer):
     rows: int | None = Field(description="Rows of the file, null until all were read")
     done_rows: int
     position: int | None = Field(description="The journal position that every answer is as of")
-    counts: CountsOut | None = Field(
-        description="`allow`, `block` and `unusable` add up to the rows; of a refresh, to those "
-        "that were decided otherwise before"
+    counts: LawfulCountsOut | CountsOut | None = Field(
+        description="Without `duplicate` they add up to the rows; of a refresh, to those that "
+        "were decided otherwise before"
     )
     error: ErrorOut | None
     created_at: Instant
@@ -131,7 +146,7 @@ class ScrubOut(Answer):
     ended_at: Instant | None
 
 
-_REFUSALS = responses(BadFile, UploadTooSlow, TooManyJobs, UnknownBrand)
+_REFUSALS = responses(BadFile, UploadTooSlow, TooManyJobs, UnknownBrand, UnusableIdentifier)
 
 
 @files.post("", status_code=202, openapi_extra=takes_file(ScrubIn), responses=_REFUSALS)
@@ -206,7 +221,8 @@ async def read_scrub(
         **responses(ScrubUnfinished, ScrubGone),
         200: {
             "description": "The rows in the file's own order, dialect and encoding, with the "
-            "columns `decision`, `code`, `since` behind them.",
+            "columns `decision`, `code`, `since` behind them, and where the law was asked "
+            "`next_allowed_at`.",
             "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
             "headers": {
                 "Optout-Position": {
@@ -228,7 +244,8 @@ async def read_scrub_result(
 
     A cell that a spreadsheet would take for a formula gets a leading apostrophe; every other cell
     is yours to the byte. `code` is `opted_out` or `unusable` of a blocked row, `duplicate` of an
-    allowed one whose contact point stood in an earlier row.
+    allowed one whose contact point stood in an earlier row; where the law was asked, the rule that
+    blocked, deferred or wants a human.
     """
     at = now()
     storage = _storage_of(request)
@@ -236,7 +253,7 @@ async def read_scrub_result(
         job = _there(await find_scrub(session, id, key=_key_of(caller)))
     stored = await stored_of(storage, require_result(job))
     subject = f"scrub:{job.id}"
-    rows = sum(job.counts.get(name, 0) for name in ("allow", "block", "unusable"))
+    rows = sum(count for name, count in job.counts.items() if name != "duplicate")
     await reads.note(caller, "scrub.read", subject, rows=rows, purpose=purpose, at=at)
     return await hand_out(storage, job, stored, at=at)
 
@@ -338,6 +355,12 @@ async def stored_of(storage: Storage, file: UUID) -> StoredFile:
         raise ScrubGone("It was deleted.") from None
 
 
+def _counts(counts: Mapping[str, int]) -> CountsOut | None:
+    if not counts:
+        return None
+    return LawfulCountsOut(**counts) if "defer" in counts else CountsOut(**counts)
+
+
 async def _shown(job: Job, directory: Directory) -> ScrubOut:
     scrub = Scrub.read(job.params)
     return ScrubOut(
@@ -352,7 +375,7 @@ async def _shown(job: Job, directory: Directory) -> ScrubOut:
         rows=job.rows,
         done_rows=job.done_rows,
         position=job.position,
-        counts=CountsOut(**job.counts) if job.counts else None,
+        counts=_counts(job.counts),
         error=None if job.error is None else ErrorOut(code=job.error, detail=job.detail or ""),
         created_at=job.created_at,
         started_at=job.started_at,

@@ -19,6 +19,7 @@ _HOMES = {
     "revoke-links": "operate",
     "inbound": "inbound",
     "settings": "operate",
+    "policy": "policy",
     "openapi": "operate",
     "opt-out": "client",
     "check": "client",

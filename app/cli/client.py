@@ -1,5 +1,6 @@
 """Commands for whoever records an objection or asks before contacting, over the API."""
 
+import json
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from uuid import uuid4
 import typer
 
 from .remote import ApiKey, Failed, NoAnswer, Url, remote
-from .root import REFUSED, AsJson, app, print_json
+from .root import REFUSED, AsJson, Campaign, app, print_json
 
 _WAITS = (1.0, 3.0)
 _OPT_OUT_SECONDS = 30
@@ -109,6 +110,7 @@ def check(  # noqa: PLR0913 - each is an option
     brand: Annotated[
         str | None, typer.Option(help="Left out: block if any brand is suppressed.")
     ] = None,
+    campaign: Campaign = None,
     url: Url = None,
     key: ApiKey = None,
     as_json: AsJson = False,
@@ -118,7 +120,9 @@ def check(  # noqa: PLR0913 - each is an option
     person = _one_of_each(
         _read({kind: [value] for kind, value in given.items() if value is not None})
     )
-    question = {**person, "medium": medium, "brand": brand, "region": region}
+    question: dict[str, Any] = {**person, "medium": medium, "brand": brand, "region": region}
+    if campaign is not None:
+        question["campaign"] = _campaign(campaign)
     with remote(url, key, as_json=as_json, seconds=_CHECK_SECONDS) as registry:
         try:
             answer = registry.post("/v1/checks", question)
@@ -209,11 +213,23 @@ def _answer_in_words(answer: dict[str, Any], medium: str) -> str:
     first = f"{answer['decision']}  {answer['identifier']['masked']}  {medium}"
     if answer["valid_until"] is not None:
         first += f"  until {_time(answer['valid_until'])}"
-    reasons = [
-        f"  {one['code']}: {one['reason']} of {_time(one['since'])}, {_brand(one['brand'])}"
-        for one in answer["reasons"]
-    ]
-    return "\n".join([first, *reasons])
+    if answer.get("next_allowed_at") is not None:
+        first += f"  from {_time(answer['next_allowed_at'])}"
+    return "\n".join([first, *map(_reason_in_words, answer["reasons"])])
+
+
+def _reason_in_words(reason: dict[str, Any]) -> str:
+    if "says" in reason:
+        return f"  {reason['code']}: {reason['says']['en']}"
+    since = _time(reason["since"])
+    return f"  {reason['code']}: {reason['reason']} of {since}, {_brand(reason['brand'])}"
+
+
+def _campaign(written: str) -> object:
+    try:
+        return json.loads(written)
+    except ValueError:
+        raise typer.BadParameter("a JSON object is needed", param_hint="--campaign") from None
 
 
 def _brand(slug: str | None) -> str:

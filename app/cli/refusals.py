@@ -14,6 +14,7 @@ from app.platform.resealing import StillNeeded
 from app.platform.schema import SchemaUnfit
 from app.platform.vault import KeysUnfit
 from app.points import PhoneTablesUnfit
+from app.policy import BadPack
 
 from .root import REFUSED, UNREACHABLE
 
@@ -28,6 +29,7 @@ _REFUSALS = (
     PhoneTablesUnfit,
     StillNeeded,
     BadKeys,
+    BadPack,
     CommandError,
 )
 _STATES_OF_NO_DATABASE = ("28", "3D")

@@ -32,6 +32,15 @@ def optout() -> None:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
+Campaign = Annotated[
+    str | None,
+    typer.Option(
+        metavar="JSON",
+        help='What for, as {"object": "..."}; looked at where the law is asked.',
+    ),
+]
+
+
 def fail(message: str, status: int = REFUSED) -> NoReturn:
     """End the command with a message and an exit status."""
     typer.echo(message, err=True)

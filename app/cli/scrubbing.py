@@ -9,7 +9,7 @@ import typer
 from .jobs import SILENCE_SECONDS, await_job, fetch_file, send_file
 from .outputs import STANDARD
 from .remote import ApiKey, Url, remote
-from .root import AsJson, app, fail, print_json
+from .root import AsJson, Campaign, app, fail, print_json
 
 _PATH = "/v1/scrubs"
 _OTHERS = 2
@@ -34,6 +34,7 @@ def scrub_file(  # noqa: PLR0913 - each is an option
     column: Annotated[
         str | None, typer.Option(help="Name or number of the column. Left out: guessed.")
     ] = None,
+    campaign: Campaign = None,
     allowed: Annotated[
         bool, typer.Option("--allowed", help="Give back only the rows that may be contacted.")
     ] = False,
@@ -65,6 +66,7 @@ def scrub_file(  # noqa: PLR0913 - each is an option
         "brand": brand,
         "region": region,
         "column": column,
+        "campaign": campaign,
         "keep": "allowed" if allowed else None,
     }
     with remote(url, key, as_json=as_json, seconds=SILENCE_SECONDS) as registry:

@@ -33,6 +33,11 @@ def serve(
     told = _note_signals()
     end_with_supervisor()
     settings = _with_public_url(read_settings(), host, port)
+    if settings.policy_pack is not None:
+        # Said here where a person reads it; a process that is started could only log it.
+        from app.checks import load_law  # noqa: PLC0415 - nobody else needs it here
+
+        load_law(settings)
     with ExitStack() as stack:
         # The metrics of several processes meet in a folder, named before anything counts.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(

@@ -319,7 +319,7 @@ async def download_result(
     async with database_of(request).reading() as session:
         job = await _scrub(session, id)
     stored = await stored_of(storage, require_result(job))
-    rows = sum(job.counts.get(name, 0) for name in ("allow", "block", "unusable"))
+    rows = sum(count for name, count in job.counts.items() if name != "duplicate")
     async with database_of(request).transaction() as session:
         await note(session, visit.user.actor, "scrub.read", f"scrub:{id}", at, rows=rows)
     return await hand_out(storage, job, stored, at=at)

@@ -8,11 +8,13 @@ time; and that no ``repr`` and no error shows a contact point unmasked.
 from .digests import DigestKeys, identifier_hmac, plain_sha256
 from .identifier import Identifier, mask, normalise, normalise_many
 from .phones import PHONE_TABLES
+from .regions import SHARED, region_of, region_of_phone
 from .spelling import country_of, spelled
 from .text import Unusable
 
 __all__ = [
     "PHONE_TABLES",
+    "SHARED",
     "DigestKeys",
     "Identifier",
     "Unusable",
@@ -22,5 +24,7 @@ __all__ = [
     "normalise",
     "normalise_many",
     "plain_sha256",
+    "region_of",
+    "region_of_phone",
     "spelled",
 ]

@@ -34,7 +34,15 @@ from .databases import (
     register_database,
 )
 from .directory import Directory
-from .doors import TheDirectory, ThePurpose, TheQuotas, TheReads, TheVault, requires
+from .doors import (
+    TheDirectory,
+    ThePurpose,
+    TheQuotas,
+    TheReads,
+    TheVault,
+    require_scope,
+    requires,
+)
 from .keys import IssuedKey, Key, NewKey, create_key, find_key, list_keys, revoke_key
 from .meters import Allowance, QuotaExceeded, UnusualUse, charge
 from .models import BrandIn, ChannelIn, KeyIn, PartyIn
@@ -51,6 +59,7 @@ from .parties import (
 from .quotas import Quotas
 from .reads import Reads
 from .slugs import AlreadyExists, UnknownBrand, UnknownChannel, UnknownDatabase, UnknownParty
+from .tables import Coverage
 
 __all__ = [
     "CLI",
@@ -69,6 +78,7 @@ __all__ = [
     "Channel",
     "ChannelIn",
     "Contract",
+    "Coverage",
     "Directory",
     "Forbidden",
     "Inbound",
@@ -123,6 +133,7 @@ __all__ = [
     "note",
     "party_number",
     "register_database",
+    "require_scope",
     "requires",
     "revoke_key",
     "web_channel",

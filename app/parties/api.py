@@ -61,7 +61,14 @@ ROUTERS = (brands, parties, channels, keys, audit)
 async def register_brand(body: BrandIn, caller: Writer, session: Session, once: Once) -> BrandOut:
     """Register a brand: from then on opt-outs and checks may name it."""
     await once.replay(by=caller.key)
-    brand = await create_brand(session, body.slug, name=body.name, actor=caller.actor, at=now())
+    brand = await create_brand(
+        session,
+        body.slug,
+        name=body.name,
+        coverage=body.coverage,
+        actor=caller.actor,
+        at=now(),
+    )
     return await once.remember(BrandOut.of(brand), location=f"/v1/brands/{brand.slug}")
 
 
@@ -80,8 +87,8 @@ async def read_brand(slug: Slug, _: Reader, session: ReadSession) -> BrandOut:
 
 
 @brands.patch("/{slug}")
-async def rename_brand(slug: Slug, body: BrandChange, caller: Writer, session: Session) -> BrandOut:
-    """Rename a brand. Its slug never changes, and brands are never deleted."""
+async def update_brand(slug: Slug, body: BrandChange, caller: Writer, session: Session) -> BrandOut:
+    """Change a brand: what is left out stays. Its slug never changes, none is ever deleted."""
     return BrandOut.of(
         await change_brand(session, slug, body.given(), actor=caller.actor, at=now())
     )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from .audit import note
 from .slugs import find_row, insert_new, list_rows, rewrite
-from .tables import BrandRow
+from .tables import BrandRow, Coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +19,27 @@ class Brand:
     id: int
     slug: str
     name: str
+    coverage: Coverage | None
     created_at: datetime
 
 
 async def create_brand(
-    session: AsyncSession, slug: str, *, name: str, actor: str, at: datetime
+    session: AsyncSession,
+    slug: str,
+    *,
+    name: str,
+    actor: str,
+    at: datetime,
+    coverage: Coverage | None = None,
 ) -> Brand:
-    """Register a brand.
+    """Register a brand; its checks look at what ``coverage`` says, None: what the setting says.
 
     Raises:
         AlreadyExists: the slug is taken.
     """
-    row = await insert_new(session, BrandRow, slug, name=name, created_at=at)
-    await note(session, actor, "brand.created", f"brand:{slug}", at, name=name)
+    row = await insert_new(session, BrandRow, slug, name=name, coverage=coverage, created_at=at)
+    told = {} if coverage is None else {"coverage": coverage}
+    await note(session, actor, "brand.created", f"brand:{slug}", at, name=name, **told)
     return _brand(row)
 
 
@@ -53,7 +61,7 @@ async def list_brands(session: AsyncSession, *, limit: int, after: int = 0) -> S
 async def change_brand(
     session: AsyncSession, slug: str, new: Mapping[str, Any], *, actor: str, at: datetime
 ) -> Brand:
-    """Give a brand a new ``name``. The slug never changes.
+    """Give a brand a new ``name`` or ``coverage``. The slug never changes.
 
     Raises:
         NotFound: there is none.
@@ -67,4 +75,4 @@ async def change_brand(
 
 
 def _brand(row: BrandRow) -> Brand:
-    return Brand(row.id, row.slug, row.name, row.created_at)
+    return Brand(row.id, row.slug, row.name, row.coverage, row.created_at)

@@ -16,6 +16,7 @@ from .caller import Scope
 from .channels import Channel, Inbound, NewChannel, NewInbound
 from .keys import Key, NewKey
 from .parties import Contract, NewParty, Party
+from .tables import Coverage
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
@@ -57,17 +58,26 @@ class Change(WireModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
+_COVERAGE = Field(
+    None,
+    description="What checks look at: the suppressions alone, or the law as well; null: what "
+    "OPTOUT_COVERAGE says",
+)
+
+
 class BrandIn(WireModel):
     """A brand to register."""
 
     slug: Slug
     name: Name
+    coverage: Coverage | None = _COVERAGE
 
 
 class BrandChange(Change):
-    """A brand's new name."""
+    """What to change of a brand."""
 
     name: Name = LEFT_OUT
+    coverage: Coverage | None = LEFT_OUT
 
 
 class BrandOut(Answer):
@@ -75,12 +85,22 @@ class BrandOut(Answer):
 
     slug: str
     name: str
+    coverage: Coverage | None = Field(
+        None,
+        description="Not there: what OPTOUT_COVERAGE says",
+        exclude_if=lambda coverage: coverage is None,
+    )
     created_at: Instant
 
     @classmethod
     def of(cls, brand: Brand) -> Self:
         """Show a brand."""
-        return cls(slug=brand.slug, name=brand.name, created_at=brand.created_at)
+        return cls(
+            slug=brand.slug,
+            name=brand.name,
+            coverage=brand.coverage,
+            created_at=brand.created_at,
+        )
 
 
 class ContractIn(WireModel):

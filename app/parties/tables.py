@@ -7,7 +7,7 @@ a number back).
 """
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import (
@@ -30,15 +30,26 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.platform.db import Base
 
+Coverage = Literal["suppressions", "law"]
+"""What a check looks at."""
+
 
 class BrandRow(Base):
-    """A brand that people know and may object to on its own."""
+    """A brand that people know and may object to on its own; coverage null: as the setting."""
 
     __tablename__ = "brands"
+    __table_args__ = (
+        CheckConstraint("coverage IN ('suppressions', 'law')", name="coverage"),
+        # Every check reads which brands have one of their own; few do.
+        Index(
+            "ix_brands_coverage", "id", "coverage", postgresql_where=text("coverage IS NOT NULL")
+        ),
+    )
 
     id: Mapped[int] = mapped_column(SmallInteger, Identity(always=True), primary_key=True)
     slug: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
+    coverage: Mapped[Coverage | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 

@@ -11,9 +11,6 @@ from .records import Profile
 Source = Literal["profile", "number", "default", "given"]
 """What told the country; ``given``: whoever asked."""
 
-UNKNOWN = "ZZ"
-"""The country of a number that several share and none owns up to (ISO 3166-1 leaves it free)."""
-
 ZONES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "FR": ("Europe/Paris",),

@@ -1,0 +1,144 @@
+"""Asking the law: the packs of this process, and what is on record about people.
+
+The packs are read, and the calendars of holidays loaded, when somebody first asks: most processes
+never do.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from app.contacts import find_known
+from app.identifiers import PHONE_TABLES
+from app.platform.clock import now
+from app.platform.db import Database
+from app.platform.merged import Merged
+from app.policy import (
+    NOTHING_KNOWN,
+    BadPack,
+    Known,
+    Law,
+    OwnPack,
+    Profile,
+    holiday_name,
+    the_law,
+)
+from app.settings import Settings
+
+from .line import Line
+
+_NO_PROFILE = Profile()
+
+
+def own_pack(settings: Settings) -> OwnPack | None:
+    """Read the operator's own pack, if there is one.
+
+    Raises:
+        BadPack: the file cannot be read.
+    """
+    file = settings.policy_pack
+    if file is None:
+        return None
+    try:
+        return OwnPack(file.name, file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise BadPack(f"{file.name}:1: it cannot be read: {reason}") from None
+
+
+def load_law(settings: Settings) -> Law:
+    """Put the packs together.
+
+    Raises:
+        BadPack: the operator's own cannot be in force; the message says where and why.
+    """
+    return the_law(own_pack(settings))
+
+
+class Counsel:
+    """What one process asks the law with: single checks on one connection, batches on another."""
+
+    def __init__(
+        self, database: Database, key_numbers: Collection[int], *, tables: str = PHONE_TABLES
+    ) -> None:
+        """Take the database; nothing connects yet.
+
+        Raises:
+            BadPack: the operator's own pack cannot be in force.
+        """
+        settings = database.settings
+        self.is_default = settings.coverage == "law"
+        self.default_region = settings.default_region
+        self._settings = settings
+        self._law = load_law(settings) if settings.policy_pack is not None else None
+        self._ready = False
+        self._singles = Line(database, "records", key_numbers, tables)
+        self._batches = Line(database, "records of batches", key_numbers, tables)
+        self._merged: Merged[bytes, Known] = Merged(self._look_up)
+        self._one_batch = asyncio.Lock()
+
+    async def law(self) -> Law:
+        """Give the law; the first time it is loaded, which takes half a second of a thread."""
+        if not self._ready or self._law is None:
+            self._law = await asyncio.to_thread(self._load)
+            self._ready = True
+        return self._law
+
+    def _load(self) -> Law:
+        law = self._law or load_law(self._settings)
+        for pack in law.packs:
+            for hours in pack.hours:
+                if hours.holidays is not None:
+                    holiday_name(hours.holidays, now().date())
+        return law
+
+    async def known(self, digests: Iterable[bytes]) -> Known:
+        """Find what is on record about one person, by the few digests of a check.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        waiting = [self._merged.ask(digest) for digest in digests]
+        return together([known for answer in waiting if (known := await answer) is not None])
+
+    async def _look_up(self, digests: Sequence[bytes]) -> Mapping[bytes, Known]:
+        return await self._singles.use(lambda connection: find_known(connection, digests, at=now()))
+
+    async def known_at(self, digests: Collection[bytes], at: datetime) -> Mapping[bytes, Known]:
+        """Find what is on record about many, some 10,000 at most; who has nothing is left out.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer.
+        """
+        if not digests:
+            return {}
+        async with self._one_batch:
+            return await self._batches.use(
+                lambda connection: find_known(connection, digests, at=at)
+            )
+
+    async def stop(self) -> None:
+        """Close both connections."""
+        await self._merged.settled()
+        await self._singles.close()
+        await self._batches.close()
+
+
+def together(some: Sequence[Known]) -> Known:
+    """Put together what is on record about several contact points of one person."""
+    if not some:
+        return NOTHING_KNOWN
+    if len(some) == 1:
+        return some[0]
+    attempts = sorted(
+        (attempt for one in some for attempt in one.attempts),
+        key=lambda attempt: attempt.at,
+        reverse=True,
+    )
+    return Known(
+        tuple(consent for one in some for consent in one.consents),
+        tuple(contract for one in some for contract in one.contracts),
+        tuple(request for one in some for request in one.requests),
+        tuple(attempts),
+        next((one.profile for one in some if one.profile != _NO_PROFILE), _NO_PROFILE),
+    )
