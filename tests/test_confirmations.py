@@ -126,7 +126,7 @@ async def test_an_objection_of_the_open_form_is_confirmed_by_its_address(
     assert await blocked(admin) == {"email"}
     path = await link_mailed(database, mailbox)
     assert len(mailbox.taken) == 1
-    assert mailbox.taken[0]["Subject"] == "À confirmer : ne me contactez plus"
+    assert mailbox.taken[0]["Subject"] == "À confirmer\u00a0: ne me contactez plus"
     await person.get(path)
     assert await grounds(database) == [False, False]
     assert "est confirmé." in words_in(await submit(person, path))

@@ -26,7 +26,16 @@ from app.intake import (
     void,
 )
 from app.journal import ALL_MEDIA, EVERY_BRAND, EVERY_MEDIUM, Kind, Media, Reason
-from app.parties import Channel, Directory, TheDirectory, UnknownChannel, list_channels, note
+from app.parties import (
+    Channel,
+    Directory,
+    TheDirectory,
+    UnknownChannel,
+    find_brand,
+    find_channel,
+    list_channels,
+    note,
+)
 from app.platform.alarms import raise_alarm
 from app.platform.clock import now
 from app.platform.db import Session, database_of
@@ -201,6 +210,13 @@ async def _recorded(
         points = await points_of(session, keys, id)
         standing = await shown(session, directory, points, whole=whole)
         propagation = await told(session, opt_out, at=at)
+        channel = await find_channel(session, await directory.channel_slug(opt_out.channel))
+        known = brand = None
+        if opt_out.voided_at is not None:
+            history = await read_history(session, points[0].id, channel=None)
+            known = await who_know(session, history, opt_out.brand)
+        if opt_out.brand != EVERY_BRAND:
+            brand = (await find_brand(session, await directory.brand_slug(opt_out.brand))).name
         aside = await _aside(session, visit, keys, at, _zone(request))
     return await page(
         request,
@@ -208,7 +224,9 @@ async def _recorded(
         opt_out=opt_out,
         standing=standing,
         told=propagation,
-        channel=await directory.channel_slug(opt_out.channel),
+        known=known,
+        brand=brand,
+        channel=channel.name,
         takeable_until=opt_out.recorded_at + TAKE_BACK_WITHIN,
         takeable=_takeable(opt_out, visit, at),
         whole=whole,
@@ -312,7 +330,7 @@ async def _answer(
     async with database_of(request).reading() as session:
         point = await find_point(session, keys, identifier)
         history = await read_history(session, point, channel=None)
-        standing = await Standing.of(identifier, history, directory)
+        standing = await Standing.of(session, identifier, history, directory)
         known = await who_know(session, history)
         channels: Sequence[Channel] = ()
         if visit.user.channel is None:

@@ -16,6 +16,7 @@ from app.platform.web import StrictRoute
 from .countries import is_outside
 from .doors import Browser, ForeignForm, NotForYou, SignInNeeded, browser_of, remember_browser
 from .navigation import seen_by
+from .shown import browser_name
 from .static import asset_path
 from .words import LANGUAGES, Words, choose_language, words_of
 
@@ -45,7 +46,9 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    templates.globals.update(asset=asset_path, seen_by=seen_by, outside=is_outside, Role=Role)
+    templates.globals.update(
+        asset=asset_path, browser_name=browser_name, seen_by=seen_by, outside=is_outside, Role=Role
+    )
     return templates
 
 

@@ -6,11 +6,14 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.delivery import read_errors
 from app.identifiers import Identifier, country_of, spelled
 from app.intake import History, OptOut, read_history, read_propagation
 from app.journal import EVERY_BRAND, who_was_told
-from app.parties import Directory, list_databases
+from app.parties import Directory, find_channel, list_brands, list_databases, list_parties
 from app.points import OpenedPoint
+
+_EVERYBODY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,22 @@ class Standing:
         """List the media that are suppressed for every brand."""
         return [word for one in self.suppressed if one.brand is None for word in one.media]
 
+    @property
+    def brands(self) -> list[str]:
+        """Name the brands for which something is suppressed that is not for all."""
+        return [one.brand for one in self.suppressed if one.brand is not None]
+
     @classmethod
-    async def of(cls, identifier: Identifier, history: History, directory: Directory) -> "Standing":
+    async def of(
+        cls,
+        session: AsyncSession,
+        identifier: Identifier,
+        history: History,
+        directory: Directory,
+    ) -> "Standing":
         """Show a contact point to whoever typed it."""
-        return await _standing(spelled(identifier), country_of(identifier), history, directory)
+        name, country = spelled(identifier), country_of(identifier)
+        return await _standing(session, name, country, history, directory)
 
 
 async def shown(
@@ -54,15 +69,20 @@ async def shown(
         spelled(one.identifier) if whole and one.identifier is not None else one.masked
         for one in points
     ]
-    return await _standing(", ".join(names), None, history, directory)
+    return await _standing(session, ", ".join(names), None, history, directory)
 
 
 async def _standing(
-    name: str, country: str | None, history: History, directory: Directory
+    session: AsyncSession,
+    name: str,
+    country: str | None,
+    history: History,
+    directory: Directory,
 ) -> Standing:
+    names = {one.id: one.name for one in await list_brands(session, limit=_EVERYBODY)}
     suppressed = [
         Suppressed(
-            None if state.brand == EVERY_BRAND else await directory.brand_slug(state.brand),
+            None if state.brand == EVERY_BRAND else names.get(state.brand, ""),
             state.media.words,
             state.since,
         )
@@ -70,32 +90,42 @@ async def _standing(
         if state.media
     ]
     standing = [act.channel for act in history.acts if act.standing]
-    told_by = await directory.channel_slug(standing[-1]) if standing else None
+    told_by = None
+    if standing:
+        told_by = (await find_channel(session, await directory.channel_slug(standing[-1]))).name
     return Standing(name, country, suppressed, told_by)
 
 
 @dataclass(frozen=True, slots=True)
 class Knowing:
-    """How many databases know what is suppressed now, of those that must."""
+    """How many databases know how something stands now, of those that must."""
 
     count: int
     of: int
 
 
-async def who_know(session: AsyncSession, history: History) -> Knowing:
-    """Count who was told of what is suppressed now, however it came."""
-    told = await who_was_told(session, {one.position for one in history.states if one.media})
+async def who_know(session: AsyncSession, history: History, brand: int | None = None) -> Knowing:
+    """Count who was told how a contact point stands now, for every brand or for one."""
+    told = await who_was_told(
+        session, {one.position for one in history.states if brand in (None, one.brand)}
+    )
     return Knowing(sum(one.acknowledged_at is not None for one in told), len(told))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One database, and how it stands there; ``seconds`` since the recording."""
+    """One database, and how it stands there; ``seconds`` since the recording.
+
+    Of one that fails ``why`` is the last error, in a word, and ``waits`` the seconds to the next
+    try.
+    """
 
     name: str
     party: str
     status: str
     seconds: float
+    why: str | None
+    waits: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +155,34 @@ async def told(session: AsyncSession, opt_out: OptOut, *, at: datetime) -> Told:
     """Tell database by database who has been told of an opt-out."""
     propagation = await read_propagation(session, opt_out, at=at)
     known = {one.id: one for one in await list_databases(session)}
+    parties = {one.slug: one.name for one in await list_parties(session, limit=_EVERYBODY)}
+    failing = any(hop.status == "failing" for hop in propagation.hops)
+    errors = await read_errors(session) if failing else {}
     rows = [
-        Row(known[hop.follower].name, known[hop.follower].party, hop.status, hop.lag)
+        Row(
+            known[hop.follower].name,
+            parties[known[hop.follower].party],
+            hop.status,
+            hop.lag,
+            errors.get(hop.follower, "").partition(":")[0] or None,
+            max(0.0, (hop.due_at - at).total_seconds()),
+        )
         for hop in propagation.hops
         if hop.follower in known
     ]
     return Told(rows, propagation.time_to_silence)
+
+
+_BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome"}
+_BROWSERS["Safari"] = "Safari"  # last, for all of them say it
+_SYSTEMS = {"Android": "Android", "iPhone": "iOS", "iPad": "iOS", "Windows": "Windows"}
+_SYSTEMS |= {"Mac OS": "macOS", "Linux": "Linux"}
+
+
+def browser_name(agent: str) -> str:
+    """Name a browser as its owner would, by what it says of itself; empty where it says nothing."""
+    found = [
+        next((name for mark, name in names.items() if mark in agent), "")
+        for names in (_BROWSERS, _SYSTEMS)
+    ]
+    return ", ".join(name for name in found if name)

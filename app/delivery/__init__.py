@@ -20,7 +20,7 @@ from .api import databases
 from .databases import Standing, add_database, read_standings, remove_database
 from .digest_api import digest
 from .dispatch import Dispatcher
-from .endpoints import SEALED, Secrets, WeakFormat
+from .endpoints import SEALED, Secrets, WeakFormat, read_errors
 from .feed import HeadWatch
 from .journal_api import acknowledgements, journal, outcomes
 from .measures import Standings
@@ -68,6 +68,7 @@ __all__ = [
     "pass_over_strangers",
     "pause_database",
     "ping_database",
+    "read_errors",
     "read_standings",
     "remove_database",
     "renew_secret",

@@ -66,13 +66,15 @@ class Receipt:
 class Hop:
     """One database that an opt-out concerns, and how it stands there; ``follower`` is its number.
 
-    ``lag`` counts seconds from the recording to the acknowledgement, or to now.
+    ``lag`` counts seconds from the recording to the acknowledgement, or to now; ``due_at`` is when
+    the database is told next.
     """
 
     follower: int
     status: Status
     told: Told
     lag: float
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ async def read_propagation(session: AsyncSession, opt_out: OptOut, *, at: dateti
         status = _status(one, followers[one.follower])
         # Two machines' clocks: an acknowledgement never comes before the recording.
         lag = max(0.0, ((one.acknowledged_at or at) - opt_out.recorded_at).total_seconds())
-        hops.append(Hop(one.follower, status, one, lag))
+        hops.append(Hop(one.follower, status, one, lag, followers[one.follower].due_at))
     silent = bool(hops) and all(hop.status == "acknowledged" for hop in hops)
     return Propagation(max(positions), hops, max(hop.lag for hop in hops) if silent else None)
 

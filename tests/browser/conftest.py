@@ -100,6 +100,14 @@ def _note(faults: list[str], kind: str, said: str) -> None:
         faults.append(said)
 
 
+_TOO_WIDE = """
+document.documentElement.scrollWidth === document.documentElement.clientWidth ? []
+: [...document.querySelectorAll("body *")]
+  .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth)
+  .map((one) => one.outerHTML.slice(0, 200))
+"""
+
+
 async def assert_accessible(page: Page) -> None:
     """See that axe finds nothing against WCAG 2.2 AA."""
     found = await Axe().run(page, options={"runOnly": WCAG})
@@ -108,7 +116,5 @@ async def assert_accessible(page: Page) -> None:
 
 async def assert_fits(page: Page) -> None:
     """See that nobody has to scroll sideways."""
-    wide = await page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    assert wide == 0
+    wide = await page.evaluate(_TOO_WIDE)
+    assert wide == []

@@ -4,7 +4,12 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
+from app.identifiers import Identifier
+from app.intake import Confirmation, seal_confirmation
+from app.journal import EVERY_BRAND, Kind
+from app.platform.clock import now
 from app.platform.db import Database
+from app.platform.vault import Vault
 from tests.browser.conftest import Open, assert_accessible, assert_fits
 from tests.receivers import hasty, receiver, register, working
 
@@ -60,6 +65,44 @@ async def test_one_click_asks_for_the_click(
     await page.get_by_role("button", name="Unsubscribe now").click()
     await expect(page.get_by_text("You are unsubscribed.")).to_be_visible()
     assert await decision(admin_of_site, "email", email=EMAIL) == "block"
+    await assert_accessible(page)
+
+
+async def test_a_person_chooses_by_keyboard_alone_brand_by_brand(
+    admin_of_site: httpx.AsyncClient, open_page: Open
+) -> None:
+    for slug in ("pretzel", "sauerkraut"):
+        await admin_of_site.post("/v1/brands", json={"slug": slug, "name": slug.title()})
+    page = await open_page(
+        (await link(admin_of_site))[0],
+        viewport={"width": 640, "height": 400},
+        device_scale_factor=2,
+    )
+    await page.get_by_text("Choose brand by brand").focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    switch = page.get_by_role("group", name="Pretzel").get_by_role("switch", name="Phone calls")
+    await expect(switch).to_be_focused()
+    await page.keyboard.press("Space")
+    await assert_accessible(page)
+    await assert_fits(page)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Done. It counts from this moment.")).to_be_visible()
+    decided = [
+        await decision(admin_of_site, "voice", phone=PHONE, brand=brand)
+        for brand in ("pretzel", "sauerkraut")
+    ]
+    assert decided == ["block", "allow"]
+
+
+async def test_what_is_mailed_is_confirmed_by_a_button(open_page: Open, database: Database) -> None:
+    assert database.settings.sealing_keys is not None
+    asked = Confirmation(now(), Identifier(Kind.EMAIL, EMAIL), EVERY_BRAND)
+    vault = Vault.parse(database.settings.sealing_keys.get_secret_value())
+    page = await open_page(f"/c/{seal_confirmation(vault, asked)}", language="fr-FR")
+    await assert_accessible(page)
+    await page.get_by_role("button", name="Autoriser à nouveau").click()
+    await expect(page.get_by_text("On peut à nouveau écrire")).to_be_visible()
     await assert_accessible(page)
 
 

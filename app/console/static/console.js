@@ -1,9 +1,11 @@
-// What every page does: say aloud what htmx put in place, and send the keyboard where it belongs.
+// What every page does: say aloud what it found, and send the keyboard where it belongs.
 "use strict";
-document.addEventListener("htmx:after:swap", () => {
+function settle() {
   const said = document.querySelector("[data-say]");
   const told = document.getElementById("told");
   if (said && told.textContent !== said.dataset.say) told.textContent = said.dataset.say;
   const next = document.querySelector("[data-focus]");
   if (next) { next.removeAttribute("data-focus"); next.focus(); }
-});
+}
+document.addEventListener("htmx:after:swap", settle);
+settle();
