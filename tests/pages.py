@@ -16,6 +16,8 @@ PAGES: dict[str, Role] = {
     "GET /desk/opt-outs/{id}/told": Role.AGENT,
     "POST /desk/opt-outs/{id}/take-back": Role.AGENT,
     "POST /desk/opt-outs/{id}/show": Role.SUPERVISOR,
+    "GET /rules": Role.AGENT,
+    "GET /rules/hours": Role.AGENT,
     "GET /overview": Role.OFFICER,
     "GET /overview/now": Role.OFFICER,
     "GET /databases": Role.OFFICER,

@@ -51,8 +51,9 @@ from app.points import (
 )
 
 from .doors import Form, browser_of, signed_in
+from .lawful import shown_with, what_is_lawful
 from .live import Streams, event, say_until
-from .pages import fill, go, page, pages
+from .pages import fill, go, page, pages, words_for
 from .scope import channels_of, find_own
 from .shown import Standing, shown, told, who_know
 
@@ -340,7 +341,16 @@ async def _answer(
                 for one in await list_channels(session, limit=500)
                 if own is None or one.id in own
             ]
+        lawful = await what_is_lawful(
+            session,
+            keys,
+            identifier,
+            language=words_for(request).language,
+            region=region,
+            at=now(),
+        )
     return {
+        **await shown_with(lawful, directory, _zone(request)),
         "standing": standing,
         "unusable": False,
         "known": known,

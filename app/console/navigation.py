@@ -29,6 +29,7 @@ NAVIGATION = (
     Place("/opt-outs", "opt_outs", Role.OFFICER),
     Place("/files", "files", Role.OFFICER),
     Place("/reviews", "reviews", Role.OFFICER),
+    Place("/rules", "rules", Role.AGENT),
     Place("/parties", "parties", Role.OFFICER, apart=True),
     Place("/keys", "keys", Role.ADMIN, apart=True),
     Place("/users", "users", Role.ADMIN, apart=True),

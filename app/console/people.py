@@ -82,7 +82,7 @@ async def save_preferences(
 ) -> Response:
     """Take the switches as they stand now, or stop everything."""
     at = now()
-    link = await _open(session, request, vault, token, "preferences")
+    link = await open_held(session, request, vault, token, "preferences")
     channel = await web_channel(session, vault, country=region, at=at)
     if "stop" in fields:
         receipt: Receipt | None = await stop_everything(session, keys, link, channel=channel, at=at)
@@ -117,7 +117,7 @@ async def ask_to_confirm(
 ) -> Response:
     """Mail the link's addresses, that they may answer whether they may be written to again."""
     at = now()
-    link = await _open(session, request, vault, token, "preferences")
+    link = await open_held(session, request, vault, token, "preferences")
     brands = {one.slug: one.number for one in await _sections(session, keys, link)}
     brand = brands.get(fields.get("brand", ""))
     addresses = [one for one in link.identifiers if one.kind is Kind.EMAIL]
@@ -167,7 +167,7 @@ async def tell_person_live(
     """Tell how many have been told, as it happens."""
     database, browser = database_of(request), await browser_of(request)
     async with database.reading() as session:
-        link = await _open(session, request, vault, token, "preferences")
+        link = await open_held(session, request, vault, token, "preferences")
         await _require_own(session, keys, link, id)
         opt_out = await find_opt_out(session, id, channel=None)
     streams: Streams = request.app.state.streams
@@ -196,7 +196,7 @@ async def _preferences(
     at = now()
     state = None
     async with database_of(request).reading() as session:
-        link = await _open(session, request, vault, token, "preferences")
+        link = await open_held(session, request, vault, token, "preferences")
         sections = await _sections(session, keys, link)
         choices = await read_choices(session, keys, link, [one.number for one in sections])
         if isinstance(saved, UUID):
@@ -233,9 +233,14 @@ async def _sections(session: AsyncSession, keys: PointKeys, link: Link) -> list[
     return [*own, every] if wider.suppressed else own
 
 
-async def _open(
+async def open_held(
     session: AsyncSession, request: Request, vault: Vault, token: str, purpose: Purpose
 ) -> Link:
+    """Open the link that somebody holds.
+
+    Raises:
+        NotFound: it does not count any more.
+    """
     days = request.app.state.settings.link_days
     try:
         return await open_link(session, vault, token, purpose, days=days, at=now())
@@ -254,7 +259,7 @@ async def _require_own(session: AsyncSession, keys: PointKeys, link: Link, opt_o
 async def show_one_click(token: str, request: Request, vault: TheVault) -> Response:
     """Show a button and change nothing: link scanners follow every link of a mail."""
     async with database_of(request).reading() as session:
-        link = await _open(session, request, vault, token, "one-click")
+        link = await open_held(session, request, vault, token, "one-click")
     return await page(
         request, "one_click.html", people=[mask(one) for one in link.identifiers], done=False
     )
@@ -274,7 +279,7 @@ async def take_one_click(
     if fields.get("List-Unsubscribe") != _CLICKED:
         return await page(request, "refused.html", status=422, why="request")
     at = now()
-    link = await _open(session, request, vault, token, "one-click")
+    link = await open_held(session, request, vault, token, "one-click")
     channel = await web_channel(session, vault, country=region, at=at)
     await click(session, keys, link, channel=channel, at=at)
     return await page(

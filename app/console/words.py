@@ -82,6 +82,10 @@ class Words:
         """Write the time of day, to the minute."""
         return f"{at.astimezone(self.zone):%H:%M}"
 
+    def local(self, at: datetime) -> str:
+        """Write an instant by the clock of the place that it is given in."""
+        return self("time.day", day=self.date(at.date()), time=f"{at:%H:%M}")
+
     def when(self, at: datetime) -> str:
         """Write an instant, to the second while it is fresh: of today, else with its day."""
         local, today = at.astimezone(self.zone), now().astimezone(self.zone).date()

@@ -22,7 +22,7 @@ from .confirmations import (
     seal_confirmation,
 )
 from .contact_imports import CONTACTS, contacts_handler
-from .copies import open_copy
+from .copies import open_copy, seal_copy
 from .desk import (
     TAKE_BACK_WITHIN,
     Recorded,
@@ -141,6 +141,7 @@ __all__ = [
     "require_takeable",
     "revoke_links",
     "seal_confirmation",
+    "seal_copy",
     "seal_link",
     "stop_everything",
     "void",

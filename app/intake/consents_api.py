@@ -229,5 +229,7 @@ async def make_consent_copy(
     number = await note_copy(session, found.id, key=caller.key, at=at)
     settings = request.app.state.settings
     base = (settings.public_url or settings.url).rstrip("/")
-    answer = wire.CopyOut(id=number, requested_at=at, url=f"{base}/c/{seal_copy(vault, found.id)}")
+    answer = wire.CopyOut(
+        id=number, requested_at=at, url=f"{base}/copy/{seal_copy(vault, found.id)}"
+    )
     return await once.remember(answer)
