@@ -44,7 +44,7 @@ async def test_the_desk_says_what_is_lawful_now_and_what_that_rests_on(
     assert "sauerkraut · home insurance calls not proven" in page
     assert "Its record lacks for what, and that it is a choice, for how long" in page
     assert "sauerkraut · ovens Since 1 January 2026." in page
-    assert "calls not answered" in page
+    assert "calls, not answered" in page
 
 
 async def test_an_objection_comes_before_any_rule_at_the_desk(
