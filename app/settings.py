@@ -252,6 +252,9 @@ class Settings(BaseSettings):
     # The command line as a client of a running registry
     url: str = Field("http://127.0.0.1:8000", description="registry that client commands talk to")
     key: SecretStr | None = Field(None, description="key that client commands present")
+    inbound_secret: SecretStr | None = Field(
+        None, description="secret of the channel that `optout inbound mail` signs with"
+    )
 
     @property
     def mails(self) -> bool:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from app.cli import (  # noqa: F401 - they hang their commands on the app
     client,
     importing,
+    inbound,
     scrubbing,
     snapshot,
 )

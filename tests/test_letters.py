@@ -1,5 +1,6 @@
 """Letters, text messages and calls from end to end: signed, recorded, answered, looked at."""
 
+import asyncio
 import hmac
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -9,11 +10,17 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 from standardwebhooks import Webhook
+from typer.testing import CliRunner
 
+from app.cli import inbound as inbound_command  # noqa: F401 - it hangs its commands on the app
+from app.cli.root import app as command
 from app.platform.db import Database
+from app.settings import read_settings
 from tests.doors import decision, listed, open_door, taken
+from tests.servers import free_port, listening
 
 SECRET = "whsec_" + b64encode(b"a key of twenty-four bytes").decode()
 TWILIO = "12345"
@@ -259,3 +266,36 @@ async def test_an_erasure_takes_the_words_too(
     (one,) = await reviews(admin)
     assert (one["said"], one["event"]["identifiers"]) == (None, None)
     assert await decision(admin, JO) == "block"
+
+
+async def pipe(url: str, mail: bytes, secret: str | None = SECRET, *words: str) -> tuple[int, str]:
+    """Pipe a mail into the command, as a mail server does: its exit status and what it says."""
+    read_settings.cache_clear()
+    done = await asyncio.to_thread(
+        CliRunner().invoke,
+        command,
+        ["inbound", "mail", "--channel", "mailer", "--url", url, *words],
+        input=mail,
+        env={"OPTOUT_INBOUND_SECRET": secret},
+    )
+    read_settings.cache_clear()
+    return done.exit_code, done.output
+
+
+async def test_a_mail_server_pipes_mails_in_and_keeps_what_was_not_taken(
+    app: FastAPI, admin: httpx.AsyncClient, officer: str
+) -> None:
+    del officer
+    mail = letter("Désinscription, merci") + b"\n\xff\x00"
+    async with listening(app) as url:
+        assert (await pipe(url, mail))[0] == 0
+        assert await decision(admin, JO) == "block"
+        status, said = await pipe(url, mail, SECRET, "--json")
+        assert (status, '"duplicate": 1' in said) == (0, True)
+        status, said = await pipe(url, mail, "whsec_" + b64encode(b"x" * 32).decode())
+        assert (status, "bad-signature" in said) == (75, True)
+        assert (await pipe(url, mail, SECRET, "--channel", "nobody"))[0] == 75
+        assert (await pipe(url, b"x" * 33_554_433))[0] == 1
+        assert (await pipe(url, mail, None))[0] == 2
+        assert (await pipe(url, b"Subject: x\n\n" + b"hello\n" * 5_000_000))[0] == 0
+    assert (await pipe(f"http://127.0.0.1:{free_port()}", mail))[0] == 75

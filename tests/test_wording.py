@@ -61,6 +61,11 @@ def test_no_spelling_hides_the_word(word: str, case: str, around: str, *, wide: 
     assert read_wording(f"{around}{written}{around}").says is Says.STOP
 
 
+def test_a_gateway_that_reads_utf_8_as_windows_1252_hides_no_word() -> None:
+    for word in ("Désinscription", "arrêté", "ARRÊTÉ"):
+        assert read_wording(word.encode().decode("cp1252")).says is read_wording(word).says
+
+
 @given(st.text(max_size=300))
 def test_nothing_written_breaks_the_reader(text: str) -> None:
     assert read_wording(text).whole

@@ -1,4 +1,4 @@
-"""``optout inbound``: what providers brought, replayed."""
+"""``optout inbound``: what providers brought, replayed; and a mail handed over."""
 
 import asyncio
 from collections import Counter
@@ -13,6 +13,7 @@ from app.platform.clock import now
 from app.points import open_registry
 from app.settings import Settings
 
+from .letters import PIPE, hand_over
 from .registry import reached
 from .root import AsJson, app, print_json
 
@@ -23,6 +24,9 @@ app.add_typer(inbound, name="inbound")
 @inbound.callback()
 def of_inbound() -> None:
     """Work on what providers brought."""
+
+
+inbound.command("mail", epilog=PIPE)(hand_over)
 
 
 @inbound.command("replay")

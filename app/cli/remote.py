@@ -103,6 +103,15 @@ class Registry:
             headers["Content-Length"] = str(size)
         return self._send("POST", path, content=content, params=query, headers=headers)
 
+    def hand_over(self, path: str, body: bytes) -> dict[str, Any]:
+        """Post bytes as they are, and read the answer.
+
+        Raises:
+            NoAnswer: there was none.
+            Refused: the registry answered with a problem.
+        """
+        return self._send("POST", path, content=body)
+
     def _post(
         self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None
     ) -> dict[str, Any]:
@@ -156,21 +165,29 @@ def remote(
         raise typer.BadParameter("a key is needed: OPTOUT_KEY, or --key")
     if not key.isascii() or not key.isprintable():
         raise typer.BadParameter("this is no key", param_hint="--key")
-    with httpx.Client(
-        base_url=_base(url or settings.url),
-        headers={"Authorization": f"Bearer {key}"},
-        timeout=httpx.Timeout(seconds, connect=5),
-        trust_env=False,
-        verify=ssl.create_default_context(),
-    ) as client:
+    headers = {"Authorization": f"Bearer {key}"}
+    with connected(url or settings.url, headers, seconds=seconds) as registry:
         try:
-            yield Registry(client)
+            yield registry
         except Refused as refused:
             if as_json:
                 print_json(refused.document)
             fail(str(refused), REFUSED)
         except NoAnswer as failed:
             fail(str(failed), UNREACHABLE)
+
+
+@contextmanager
+def connected(url: str, headers: Mapping[str, str], *, seconds: float) -> Iterator[Registry]:
+    """Open a registry for a block, whatever it is to be shown; nothing is turned into an exit."""
+    with httpx.Client(
+        base_url=_base(url),
+        headers=headers,
+        timeout=httpx.Timeout(seconds, connect=5),
+        trust_env=False,
+        verify=ssl.create_default_context(),
+    ) as client:
+        yield Registry(client)
 
 
 def _base(url: str) -> httpx.URL:

@@ -32,7 +32,7 @@ from .desk import (
     recent_by,
     require_takeable,
 )
-from .dialects import Outcome
+from .dialects import MOST_MAIL_BYTES, Outcome, sign_mail
 from .erasures import complete_erasure, open_erasures
 from .history import Act, History, read_history
 from .import_job import import_handler
@@ -75,6 +75,7 @@ __all__ = [
     "ASKED_WITHIN",
     "CONTACTS",
     "IMPORT",
+    "MOST_MAIL_BYTES",
     "ROUTERS",
     "SEALED",
     "TAKE_BACK_WITHIN",
@@ -143,6 +144,7 @@ __all__ = [
     "seal_confirmation",
     "seal_copy",
     "seal_link",
+    "sign_mail",
     "stop_everything",
     "void",
     "void_handler",

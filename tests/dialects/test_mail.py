@@ -216,6 +216,15 @@ def test_a_token_in_the_subject_unsubscribes_whatever_the_mail_says() -> None:
     assert MAIL.translate({**fields, "tokens": []}, {}).act is Act.NOTHING
 
 
+@pytest.mark.parametrize("charset", ["", "utf-8", "iso-8859-1", "windows-1252", "nonsense", "zlib"])
+@pytest.mark.parametrize("written", ["utf-8", "cp1252"])
+def test_a_wrong_charset_hides_no_word(charset: str, written: str) -> None:
+    head = f"From: jo@example.com\nContent-Type: text/plain; charset={charset}\n\n".encode()
+    assert (
+        said(head + "Désinscription, ça suffit".encode(written) + b" \xff\x00")[0] is Act.OBJECTION
+    )
+
+
 def test_headers_inside_headers_are_text() -> None:
     raw = (
         b"From: jo@example.com\r\nSubject: =?utf-8?b?aGk=?=\r\n =?utf-8?q?=0D=0ATo:_x@example.org?="

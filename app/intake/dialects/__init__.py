@@ -21,6 +21,8 @@ from .event import (
     Taken,
     Unreadable,
 )
+from .mail import MOST_BYTES as MOST_MAIL_BYTES
+from .mail import sign_mail
 
 DIALECTS: Mapping[str, Dialect] = {
     "brevo": brevo.DIALECT,
@@ -38,6 +40,7 @@ DIALECTS: Mapping[str, Dialect] = {
 __all__ = [
     "DIALECTS",
     "MISREAD",
+    "MOST_MAIL_BYTES",
     "Act",
     "Contact",
     "Dialect",
@@ -50,4 +53,5 @@ __all__ = [
     "Request",
     "Taken",
     "Unreadable",
+    "sign_mail",
 ]

@@ -33,7 +33,7 @@ from .mime import Part, parts_of, read_mail, text_of
 from .reading import epoch, optional, require_fresh
 
 _FRESH = timedelta(minutes=5)
-_MOST_BYTES = 33_554_432
+MOST_BYTES = 33_554_432
 _MOST_RECIPIENTS = 1_000
 _MOST_TOKENS = 3
 _MOST_PHONES = 5
@@ -49,6 +49,17 @@ _HARMLESS_REPORTS = {"not-spam", "auth-failure", "virus"}
 _STRONGEST = (Says.STOP, Says.STOP_IN_OTHER_WORDS, Says.START, Says.NOTHING)
 
 
+def sign_mail(secret: str, number: str, body: bytes, at: datetime) -> dict[str, str]:
+    """Sign a mail to be handed over; ``number`` names the handing over, not the mail."""
+    sent_at = str(int(at.timestamp()))
+    signature = _signature(secret, number, sent_at, body).decode()
+    return {
+        "webhook-id": number,
+        "webhook-timestamp": sent_at,
+        "webhook-signature": signature,
+    }
+
+
 def _verify(request: Request, secret: str, _options: Options, at: datetime) -> None:
     """Check a signature of Standard Webhooks 1.0; the secret is `whsec_` and base64, or a text."""
     number, sent_at = request.header("webhook-id"), request.header("webhook-timestamp")
@@ -56,14 +67,19 @@ def _verify(request: Request, secret: str, _options: Options, at: datetime) -> N
     if not number or not sent_at.isascii() or not sent_at.isdecimal() or not given[0]:
         raise NotGenuine("no-signature")
     require_fresh(epoch({"at": sent_at[:12]}, "at"), at, most=_FRESH)
-    mac = hmac.new(_key(secret), f"{number}.{sent_at}.".encode(), hashlib.sha256)
-    mac.update(request.body)
-    wanted = b"v1," + b64encode(mac.digest())
+    wanted = _signature(secret, number, sent_at, request.body)
     if not any(
         hmac.compare_digest(one.encode("utf-8", "surrogatepass"), wanted)
         for one in given[:_SIGNATURES]
     ):
         raise NotGenuine("bad-signature")
+
+
+def _signature(secret: str, number: str, sent_at: str, body: bytes) -> bytes:
+    head = f"{number}.{sent_at}.".encode("utf-8", "surrogatepass")
+    mac = hmac.new(_key(secret), head, hashlib.sha256)
+    mac.update(body)
+    return b"v1," + b64encode(mac.digest())
 
 
 def _key(secret: str) -> bytes:
@@ -204,4 +220,4 @@ def _people(fields: Fields) -> list[Contact]:
     return ([(Kind.EMAIL, sender)] if sender else []) + phones
 
 
-DIALECT = Dialect(_verify, _split, _translate, most_bytes=_MOST_BYTES)
+DIALECT = Dialect(_verify, _split, _translate, most_bytes=MOST_BYTES)

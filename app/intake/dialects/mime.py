@@ -17,6 +17,7 @@ _LONGEST_HEADER = 20_000
 _MOST_HEADERS = 2_000
 _MOST_PARTS = 100
 _DEEPEST = 8
+_ASCII = 128
 LONGEST_TEXT = 200_000
 """Bytes of one part that are decoded as text."""
 UNREAD = "multipart/unread"
@@ -153,10 +154,13 @@ def _word(found: re.Match[str]) -> str:
 
 
 def _decoded(value: bytes, charset: str) -> str:
+    """Decode as it is said, else as UTF-8 where most of it is, else as what is usual without."""
     for name in (charset, "utf-8"):
         if _CHARSETS.fullmatch(name):
             try:
                 return value.decode(name)
             except (LookupError, UnicodeError):
                 continue
-    return value.decode("cp1252", "replace")
+    loose = value.decode("utf-8", "replace")
+    beyond_ascii = sum(byte >= _ASCII for byte in value)
+    return loose if loose.count("\ufffd") * 2 <= beyond_ascii else value.decode("cp1252", "replace")

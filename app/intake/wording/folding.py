@@ -17,6 +17,7 @@ _ALIKE = str.maketrans(
 _ELIDED = re.compile(r"\b([^\W\d_]|qu|jusqu|lorsqu|puisqu)'", re.ASCII)
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
 _SENTENCE = re.compile(r"[.!?;:\n]+(?=\s|$)")
+_READ_TWICE = re.compile("([\u00c2\u00c3])(.)")
 _NOT_A_WORD = re.compile(r"[^\w]+|_+")
 
 
@@ -36,3 +37,16 @@ def _plain(text: str) -> str:
     decomposed = normalize("NFD", normalize("NFKC", text).casefold())
     kept = (one for one in decomposed if category(one) not in {"Mn", "Cf", "Me"})
     return "".join(kept).translate(_ALIKE)
+
+
+def repaired(text: str) -> str:
+    """Undo that UTF-8 was read as Windows-1252 on the way, which gateways do: `DÃ©sinscription`."""
+    return _READ_TWICE.sub(_pair, text)
+
+
+def _pair(found: re.Match[str]) -> str:
+    second = found[2].encode("cp1252", "ignore") or found[2].encode("latin-1", "ignore")
+    try:
+        return (found[1].encode("latin-1") + second).decode()
+    except UnicodeError:
+        return found[0]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from unicodedata import normalize
 
-from .folding import fold
+from .folding import fold, repaired
 from .languages import Language, every_language
 
 LONGEST = 20_000
@@ -41,7 +41,7 @@ def read_wording(text: str) -> Reading:
     """Read what a person wrote. Of two languages the one that hears an objection decides."""
     languages = every_language()
     # Some characters are written as eighteen when they are spelt out.
-    spelt = normalize("NFKC", text[: LONGEST + 1])
+    spelt = normalize("NFKC", repaired(text[: LONGEST + 1]))
     whole = len(spelt) <= LONGEST
     sentences = fold(spelt[:LONGEST])
     words = [word for sentence in sentences for word in sentence]
