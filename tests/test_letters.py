@@ -17,7 +17,10 @@ from typer.testing import CliRunner
 
 from app.cli import inbound as inbound_command  # noqa: F401 - it hangs its commands on the app
 from app.cli.root import app as command
+from app.intake import Replaying, replay
+from app.parties import Directory
 from app.platform.db import Database
+from app.points import open_registry
 from app.settings import read_settings
 from tests.doors import decision, listed, open_door, taken
 from tests.servers import free_port, listening
@@ -198,6 +201,19 @@ async def test_what_was_voided_by_itself_needs_no_look(
     (one,) = await reviews(admin)
     await admin.post(f"/v1/opt-outs/{one['event']['opt_out']}/void", json={"reason": "x"})
     assert await reviews(admin) == []
+
+
+async def test_a_replay_brings_back_nothing_that_a_person_voided(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str, database: Database
+) -> None:
+    await post(client, officer, letter("Your spam filter lost my invoice."))
+    (one,) = await reviews(admin)
+    path = f"/v1/inbound-reviews/{one['event']['id']}/void"
+    await admin.post(path, json={"reason": "asks for an invoice"})
+    async with open_registry(database.settings) as (registry, keys):
+        wanted = Replaying(recorded_too=True)
+        assert not await replay(registry, keys, Directory(registry), wanted)
+    assert (await decision(admin, JO), await reviews(admin)) == ("allow", [])
 
 
 async def link(admin: httpx.AsyncClient, **more: object) -> str:

@@ -4,10 +4,12 @@ Nothing is answered before it is committed: a provider that is told nothing trie
 came before is known by its id.
 """
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import structlog
 
@@ -39,6 +41,9 @@ from .inbound_recording import record_events
 from .inbound_room import Room
 from .inbound_understanding import understand
 
+Answer = TypeVar("Answer")
+
+_LARGE = 262_144
 _AT_ONCE = 100
 """Events of one transaction: what holds the head of the journal, and with it everybody's
 opt-outs."""
@@ -131,7 +136,7 @@ class Doors:
         try:
             verified = await self._verify(door, dialect, request)
             await self.fetcher.visit(dialect.visits(verified))
-            several = dialect.split(verified, door.options)
+            several = await _aside(verified, dialect.split, verified, door.options)
         except NotGenuine as refused:
             await self._refusals.ask(_Refusal(door.channel, refused.reason))
             log.warning("a door refused a request", channel=door.slug, reason=refused.reason)
@@ -163,7 +168,9 @@ class Doors:
         try:
             fetched = await self.fetcher.all_of(dialect.needs(request, door.options))
             request = replace(request, fetched=fetched)
-            token = dialect.verify(request, secret or "", door.options, door.at)
+            token = await _aside(
+                request, dialect.verify, request, secret or "", door.options, door.at
+            )
         except Unreadable as unreadable:
             raise NotGenuine(unreadable.reason) from None
         if token is not None:
@@ -252,6 +259,13 @@ class Doors:
         async with self._database.transaction() as session:
             await note_refusals(session, [(one.channel, one.reason) for one in refused], now())
         return dict.fromkeys(refused)
+
+
+async def _aside(request: Request, work: Callable[..., Answer], *given: object) -> Answer:
+    """Do what takes time by the size of a request beside the event loop, where it is large."""
+    if len(request.body) < _LARGE:
+        return work(*given)
+    return await asyncio.to_thread(work, *given)
 
 
 def _taken(arrival: Arrival, done: Done) -> Taken:

@@ -20,7 +20,7 @@ from app.platform.vault import Vault
 from app.points import PointKeys
 
 from .dialects import Act, Event, Fields, Options, Outcome
-from .tables import InboundConfirmation, InboundEventRow, InboundToken
+from .tables import InboundConfirmation, InboundEventRow, InboundToken, OptOutRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +250,14 @@ async def list_events(
 async def next_events(
     session: AsyncSession, vault: Vault, wanted: Wanted, *, after: UUID | None, limit: int
 ) -> list[KeptEvent]:
-    """List events in the order in which they came, from the one after ``after``."""
-    query = _chosen(wanted).order_by(InboundEventRow.id).limit(limit)
+    """List events in the order in which they came, from the one after ``after``.
+
+    What a person voided is no event any more.
+    """
+    voided = select(OptOutRow.id).where(
+        OptOutRow.id == InboundEventRow.opt_out, OptOutRow.voided_at.is_not(None)
+    )
+    query = _chosen(wanted).where(~voided.exists()).order_by(InboundEventRow.id).limit(limit)
     if after is not None:
         query = query.where(InboundEventRow.id > after)
     return [kept_event(row, vault) for row in await session.scalars(query)]
