@@ -2,11 +2,13 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from app.accounts import Role, find_user_by_login
+from app.intake import due_on
 from app.platform.db import Database
 from tests.conftest import Caller
 from tests.desk import LETTER, PHONE, objected
@@ -185,3 +187,45 @@ async def test_settings_in_force_tell_of_no_secret(
     assert database.settings.sealing_keys.get_secret_value() not in shown.text
     assert database.url.database is not None
     assert database.url.database not in shown.text
+
+
+@pytest.mark.parametrize(
+    ("came", "due"),
+    [
+        ("2026-01-31T12:00:00Z", "2026-02-28"),
+        ("2026-12-05T12:00:00Z", "2027-01-05"),
+        ("2026-03-31T22:30:00Z", "2026-05-01"),
+    ],
+)
+def test_an_answer_is_due_a_month_after_a_complaint_came(came: str, due: str) -> None:
+    at = datetime.fromisoformat(came)
+    assert due_on(at, ZoneInfo("Europe/Paris")).isoformat() == due
+
+
+async def test_a_complaint_waits_on_the_overview_until_somebody_has_answered_it(
+    officer: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await objected(admin)
+    assert "Complaints that wait" not in words_in(await officer.get("/overview"))
+    page = f"/opt-outs/{(await objected(admin, reason='complaint'))['id']}"
+    waiting = await officer.get("/overview")
+    assert "Complaints that wait for an answer" in words_in(waiting)
+    assert f'href="{page}"' in waiting.text
+    assert "An answer is due until" in words_in(await officer.get(page))
+    assert leads_to(await submit(officer, page, f"{page}/answered")) == page
+    assert "answered" in words_in(await officer.get(page))
+    assert "Complaints that wait" not in words_in(await officer.get("/overview"))
+    assert "complaint.answered" in words_in(await officer.get("/audit"))
+
+
+async def test_the_map_groups_by_party_where_there_are_many(
+    officer: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    for number in range(15):
+        await register(admin, slug=f"crm-{number}", name=f"CRM {number}")
+    await admin.post("/v1/databases/crm-3/pause")
+    drawn = await officer.get("/overview/map.svg")
+    assert drawn.headers["content-type"] == "image/svg+xml"
+    said = words_in(drawn)
+    assert "P · 16 databases France, paused" in said
+    assert "CRM 3" not in said

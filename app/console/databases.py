@@ -9,7 +9,6 @@ from app.accounts import Role, Visit
 from app.delivery import (
     DatabaseIn,
     Ping,
-    Secrets,
     add_database,
     list_attempts,
     pause_database,
@@ -22,7 +21,6 @@ from app.delivery import (
 )
 from app.journal import ALL_MEDIA, Kind, list_parked, read_head
 from app.parties import (
-    RegisteredDatabase,
     TheDirectory,
     find_database,
     list_brands,
@@ -83,7 +81,8 @@ def _wanted(row: Row, asked: Mapping[str, str]) -> bool:
 async def show_registering(request: Request, visit: Admin) -> Response:
     """Ask what a database is called, what it is used for and how it is told."""
     del visit
-    return await _ask(request, said=_FIRST, faults={})
+    first = {"first": "1"} if "first" in request.query_params else {}
+    return await _ask(request, said=_FIRST | first, faults={})
 
 
 _FIRST = {
@@ -138,7 +137,15 @@ async def register(
             )
     except (BadForm, Problem) as refusal:
         return await _ask(request, said=fields, faults=faults_of(refusal))
-    return await _issued(request, made, secrets, mode=new.way.mode)
+    return await page(
+        request,
+        "database_issued.html",
+        database=made,
+        secrets=secrets,
+        mode=new.way.mode,
+        ping=None,
+        first="first" in fields,
+    )
 
 
 def _said(fields: Mapping[str, str]) -> dict[str, Any]:
@@ -159,14 +166,6 @@ def _said(fields: Mapping[str, str]) -> dict[str, Any]:
             "accept_weak": "delivery.accept_weak" in fields,
         },
     }
-
-
-async def _issued(
-    request: Request, database: RegisteredDatabase, secrets: Secrets, *, mode: str
-) -> Response:
-    return await page(
-        request, "database_issued.html", database=database, secrets=secrets, mode=mode, ping=None
-    )
 
 
 @databases.get("/{slug}")

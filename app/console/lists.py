@@ -6,6 +6,7 @@ Never a contact point: no list is asked by one.
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
+from uuid import UUID
 
 from fastapi import Request
 
@@ -29,6 +30,13 @@ class Asked:
         """Tell what was asked under a name."""
         said = self._request.query_params.get(name, "").replace("\x00", "").strip()[:_MOST]
         return said or None
+
+    def id(self, name: str) -> UUID | None:
+        """Tell which id was asked for."""
+        try:
+            return UUID(self.text(name) or "")
+        except ValueError:
+            return None
 
     def day(self, name: str, *, over: bool = False) -> datetime | None:
         """Tell when a day begins that was asked for, or with ``over`` when it is over."""

@@ -34,6 +34,7 @@ NAVIGATION = (
     Place("/keys", "keys", Role.ADMIN, apart=True),
     Place("/users", "users", Role.ADMIN, apart=True),
     Place("/audit", "audit", Role.OFFICER, apart=True),
+    Place("/first-steps", "first_steps", Role.ADMIN, apart=True),
     Place("/settings", "settings", Role.OFFICER, apart=True),
 )
 """A page of a new room takes its place here, and its word under ``nav`` in both languages."""

@@ -13,6 +13,8 @@ from app.intake import (
     Filter,
     Hop,
     Receipt,
+    answer_complaint,
+    due_on,
     find_opt_out,
     list_opt_outs,
     points_of,
@@ -158,6 +160,7 @@ async def _show(
         brand=brand,
         recorder=users.get(opt_out.user) if opt_out.user else opt_out.recorded_by,
         preview=preview,
+        due=due_on(opt_out.recorded_at, request.app.state.settings.time_zone),
         all_media=[medium.word for medium in ALL_MEDIA],
         faults=faults,
     )
@@ -190,4 +193,19 @@ async def void_opt_out(
         return await _show(request, id, keys, directory, faults={"reason": "fault.missing"})
     opt_out = await find_opt_out(session, id, channel=None)
     await void(session, opt_out.id, by=visit.user.actor, reason=reason, at=now())
+    return go(request, f"/opt-outs/{id}")
+
+
+@opt_outs.post("/{id}/answered")
+async def answer(
+    id: UUID,  # noqa: A002 - the name in the address
+    request: Request,
+    visit: Officer,
+    session: Session,
+    fields: Form,
+) -> Response:
+    """Note that a complaint was answered."""
+    del fields
+    opt_out = await find_opt_out(session, id, channel=None)
+    await answer_complaint(session, opt_out.id, by=visit.user.actor, at=now())
     return go(request, f"/opt-outs/{id}")

@@ -8,15 +8,16 @@ from typing import Annotated, TypeVar
 from fastapi import Request, Response
 
 from app.accounts import Role, Visit
-from app.intake import Arrivals, Day
+from app.intake import Arrivals, Day, waiting_complaints
 from app.journal import read_head
-from app.parties import list_channels
+from app.parties import list_channels, list_parties
 from app.platform.clock import now
 from app.platform.db import database_of
 from app.points import ThePointKeys
 
-from .doors import signed_in
-from .pages import page, pages, words_for
+from .doors import browser_of, signed_in
+from .map import draw
+from .pages import fill, go, page, pages, words_for
 from .plots import Bars, bars, spans
 from .registered import Row, read_rows
 from .words import Words
@@ -30,6 +31,7 @@ _SERIES = 4
 """Series of their own in the plot; what is less frequent is piled up as others."""
 _SLOWEST = 8
 _TROUBLED = 12
+_COMPLAINTS = 6
 _EVERYTHING = 10_000
 
 Key = TypeVar("Key", bound=int)
@@ -82,19 +84,25 @@ class Now:
 @overview.get("")
 async def show_overview(request: Request, visit: Officer, keys: ThePointKeys) -> Response:
     """Show what came in, how fast it was told, and who has not been told."""
-    del visit
     at, arrivals = now(), _arrivals_of(request)
     by = "reason" if request.query_params.get("by") == "reason" else "channel"
     async with database_of(request).reading() as session:
         state = Now(await read_rows(session, keys.vault, at=at))
         days = await arrivals.days(session, last=_DAYS, at=at)
-        channels = {one.id: one.name for one in await list_channels(session, limit=_EVERYTHING)}
+        heard = await list_channels(session, limit=_EVERYTHING)
+        parties = {one.slug: one for one in await list_parties(session, limit=_EVERYTHING)}
+        complaints = await waiting_complaints(
+            session, keys, request.app.state.settings.time_zone, limit=_COMPLAINTS + 1
+        )
         head = (await read_head(session)).position
-    today = days[-1]
+    if not parties and visit.user.role >= Role.ADMIN:
+        return go(request, "/first-steps")
+    today, channels = days[-1], {one.id: one.name for one in heard}
     return await page(
         request,
         "overview.html",
         now=state,
+        channel_names=channels,
         today=today.total,
         today_by=[
             (channels[channel], count) for channel, count in today.by_channel().most_common(3)
@@ -103,7 +111,28 @@ async def show_overview(request: Request, visit: Officer, keys: ThePointKeys) ->
         plot=_plot(days, by, channels, words_for(request)),
         slow=spans({row.name: row.spread for row in state.slowest if row.spread}),
         slowest=state.slowest,
-        head=head,
+        map=draw(heard, state.rows, parties, head),
+        complaints=complaints[:_COMPLAINTS],
+        more_complaints=len(complaints) > _COMPLAINTS,
+        on=at.astimezone(request.app.state.settings.time_zone).date(),
+    )
+
+
+@overview.get("/map.svg")
+async def save_map(request: Request, visit: Officer, keys: ThePointKeys) -> Response:
+    """Give the map as a picture of its own."""
+    del visit
+    async with database_of(request).reading() as session:
+        rows = await read_rows(session, keys.vault, at=now())
+        heard = await list_channels(session, limit=_EVERYTHING)
+        parties = {one.slug: one for one in await list_parties(session, limit=_EVERYTHING)}
+        head = (await read_head(session)).position
+    drawn = draw(heard, rows, parties, head)
+    picture = fill(request, await browser_of(request), "map_alone.html", map=drawn).strip()
+    return Response(
+        picture,
+        media_type="image/svg+xml",
+        headers={"Content-Disposition": 'attachment; filename="optout-map.svg"'},
     )
 
 

@@ -13,6 +13,7 @@ from . import (
     people_api,
 )
 from .arrivals import Arrivals, Day
+from .complaints import Complaint, answer_complaint, due_on, waiting_complaints
 from .confirmations import (
     ASKED_WITHIN,
     VERIFIED_WITHIN,
@@ -86,6 +87,7 @@ __all__ = [
     "Arrivals",
     "BadLink",
     "Choice",
+    "Complaint",
     "Confirmation",
     "Day",
     "Doors",
@@ -107,6 +109,7 @@ __all__ = [
     "TooLateToTakeBack",
     "Voided",
     "accept",
+    "answer_complaint",
     "begin_void",
     "choose",
     "click",
@@ -116,6 +119,7 @@ __all__ = [
     "contacts_handler",
     "count_reviews",
     "count_since",
+    "due_on",
     "find_import",
     "find_opt_out",
     "forget_events",
@@ -149,5 +153,6 @@ __all__ = [
     "void",
     "void_handler",
     "void_review",
+    "waiting_complaints",
     "watch_doors",
 ]

@@ -73,6 +73,7 @@ class OptOut:
     user: UUID | None = None
     door: int | None = None
     verified: bool = True
+    answered_at: datetime | None = None
 
     @property
     def asks(self) -> tuple[object, ...]:
@@ -287,6 +288,7 @@ def opt_out_of(row: OptOutRow) -> OptOut:
         row.voided_at,
         row.user_id,
         row.door,
+        answered_at=row.answered_at,
     )
 
 

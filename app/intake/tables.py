@@ -41,6 +41,11 @@ class OptOutRow(Base):
         ),
         Index("ix_opt_outs_channel_id", "channel", "id"),
         Index(
+            "ix_opt_outs_complaints",
+            "id",
+            postgresql_where=text("reason = 3 AND answered_at IS NULL AND voided_at IS NULL"),
+        ),
+        Index(
             "ix_opt_outs_user_id_id",
             "user_id",
             "id",
@@ -64,6 +69,8 @@ class OptOutRow(Base):
     void_reason: Mapped[str | None] = mapped_column(Text)
     user_id: Mapped[UUID | None] = mapped_column(Uuid)
     door: Mapped[int | None] = mapped_column(SmallInteger)
+    answered_at: Mapped[datetime | None] = mapped_column(_Instant)
+    answered_by: Mapped[str | None] = mapped_column(Text)
 
 
 class LinkRevocationRow(Base):
