@@ -1,7 +1,9 @@
 """Backlogs and neighbours: much to tell, hosts that are slow, and nobody who suffers for others."""
 
 import asyncio
+import os
 import re
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count, pairwise
@@ -11,6 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from app.delivery.batches import MOST_ENTRIES
+from app.identifiers import Identifier
+from app.journal import Kind
 from app.journal.followers import FIRST_BATCH
 from app.platform.db import Database
 from app.settings import Settings
@@ -18,6 +22,7 @@ from tests.acts import Registry, phone
 from tests.backlogs import import_in_bulk
 from tests.peers import OK, peer, read_request
 from tests.receivers import (
+    Receiver,
     Told,
     acknowledged,
     hasty,
@@ -30,7 +35,8 @@ from tests.receivers import (
     working,
 )
 
-BACKLOG = 100_000
+BACKLOG = int(os.environ.get("OPTOUT_TEST_BACKLOG", "100000"))
+"""A million takes minutes, and shows the same."""
 _LANE = re.compile(rb'"lane":"(main|express)",')
 _POSITION = re.compile(rb'"position":(\d+)')
 _FAILED = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
@@ -106,6 +112,41 @@ async def test_a_great_backlog_drains_in_order_and_delays_no_live_opt_out(
     assert tally.behind[0] < BACKLOG - 2 * FIRST_BATCH
 
 
+async def test_a_backlog_that_does_not_concern_a_database_costs_it_no_request_and_no_full_scan(
+    admin: httpx.AsyncClient, registry: Registry
+) -> None:
+    async with receiver() as crm:
+        await register(admin, crm.url, kinds=["siren"])
+        head = await import_in_bulk(registry, BACKLOG)
+        last = (await registry.object(Identifier(Kind.SIREN, "732829320"))).position
+        async with working(registry.database.settings):
+            await acknowledged(admin, last)
+    assert [(one.span, one.positions) for one in crm.main] == [((0, last), [last])]
+    assert all(one.positions == [last] for one in crm.early)
+
+    async def told() -> bool:
+        # A connection tells what it has read when it ends.
+        return sum(await rows_read(registry.database)) >= head
+
+    await until(told)
+    in_sequence, by_index = await rows_read(registry.database)
+    assert in_sequence < head / 10
+    assert by_index < 2 * head
+
+
+async def rows_read(database: Database) -> tuple[int, int]:
+    """Count the rows of the journal that were read by looking through it, and by an index."""
+    async with database.reading() as session:
+        found = await session.execute(
+            text("""
+                SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_user_tables
+                WHERE relname = 'journal_entries'
+            """)
+        )
+        row = found.one()
+        return row.seq_tup_read, row.idx_tup_fetch
+
+
 async def test_after_an_outage_a_backlog_begins_with_one_entry_and_doubles(
     admin: httpx.AsyncClient, registry: Registry
 ) -> None:
@@ -154,6 +195,18 @@ async def test_no_host_has_more_requests_under_way_than_is_set(
         assert len(hanging.told) == 3
 
 
+async def waits(registry: Registry, people: range, receivers: list[Receiver]) -> list[float]:
+    """Let people object one after the other: how long each receiver waited for each, sorted."""
+    found = []
+    for number in people:
+        receipt = await registry.object(phone(number))
+        began = time.monotonic()
+        for one in receivers:
+            await one.heard_to(receipt.position)
+            found.append(one.main[-1].at - began)
+    return sorted(found)
+
+
 async def test_one_that_hangs_and_one_that_flaps_leave_the_others_of_fifty_alone(
     admin: httpx.AsyncClient, registry: Registry
 ) -> None:
@@ -170,23 +223,24 @@ async def test_one_that_hangs_and_one_that_flaps_leave_the_others_of_fifty_alone
         hanging = await stack.enter_async_context(receiver(otherwise=hang))
         flapping = await stack.enter_async_context(receiver(otherwise=flap))
         healthy = [await stack.enter_async_context(receiver()) for _ in range(48)]
-        await register(admin, hanging.url, "hanging")
-        await register(admin, flapping.url, "flapping")
         for number, one in enumerate(healthy):
             await register(admin, one.url, f"healthy-{number}")
         await stack.enter_async_context(working(registry.database.settings))
-        for number in range(1, 16):
-            await registry.object(phone(number))
-            for one in healthy:
-                await one.heard_to(number)
-        # Nobody waited for a deadline: the first request to the one that hangs is still under way.
+        before = await waits(registry, range(1, 11), healthy)
+        await register(admin, hanging.url, "hanging")
+        await register(admin, flapping.url, "flapping")
+        after = await waits(registry, range(11, 21), healthy)
+        percentile = 99 * len(before) // 100
+        # The machine may be busier by as much; a deadline that one waits for would be 60 s more.
+        assert after[percentile] < 3 * before[percentile] + 2
+        # The first request to the one that hangs is still under way.
         assert hanging.under_way["main"] == len(hanging.told) == 1
         assert all(without_gap(one.told) for one in healthy)
-        assert all(len(one.told) <= 15 for one in healthy), "each was told once"
+        assert all(len(one.told) <= 20 for one in healthy), "each was told once"
 
         async def flapped_through() -> bool:
             await end_waits(registry.database)
-            return bool((await standing(admin, "flapping"))["acknowledged_position"] == 15)
+            return bool((await standing(admin, "flapping"))["acknowledged_position"] == 20)
 
         await until(flapped_through)
         assert without_gap(flapping.told)
