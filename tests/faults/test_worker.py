@@ -146,7 +146,7 @@ async def test_a_worker_that_is_killed_loses_nothing_and_repeats_one_batch(
         async with working(registry.database.settings):
             await registry.object(phone(5))
             await acknowledged(admin, 5)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert listed(crm) == numbers(5)
         assert without_gap(crm.told)
         times = Counter(position for one in crm.told for position in one.positions)
@@ -257,7 +257,7 @@ async def test_a_worker_that_is_ended_lets_its_request_end_and_gives_the_lease_b
 
             crm.answers.append(end)
             await crm.heard(1)
-            assert await asyncio.wait_for(process.wait(), 5) == 0
+            assert await asyncio.wait_for(process.wait(), 30) == 0
         assert (await standing(admin))["acknowledged_position"] == 1
         assert not await is_held(registry.database)
         assert len(crm.told) == 1
@@ -314,7 +314,7 @@ async def test_one_database_that_hangs_holds_up_none_of_more_than_there_are_slot
                 for one in healthy:
                     await one.heard_to(receipt.position)
                 if number > 1:  # the first waits for the process to start
-                    assert time.monotonic() - began < 3
+                    assert time.monotonic() - began < 8
             assert hanging.under_way["main"] == len(hanging.told) == 1
 
 
