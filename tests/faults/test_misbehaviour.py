@@ -39,7 +39,9 @@ WAYS: dict[str, tuple[Talk, str]] = {
 
 @pytest.fixture(scope="session")
 def settings(settings: Settings) -> Settings:
-    return hasty(settings)
+    # Time enough for those that are quick to misbehave, on a busy machine.
+    patient = {"delivery_deadline_seconds": 4.0, "delivery_lease_seconds": 9.0}
+    return hasty(settings).model_copy(update=patient)
 
 
 def at_first(misbehave: Talk) -> Talk:
