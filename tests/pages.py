@@ -56,6 +56,8 @@ PAGES: dict[str, Role] = {
     "POST /channels/new": Role.ADMIN,
     "GET /brands/new": Role.ADMIN,
     "POST /brands/new": Role.ADMIN,
+    "GET /doors": Role.OFFICER,
+    "GET /doors/{slug}": Role.OFFICER,
     "GET /keys": Role.ADMIN,
     "GET /keys/new": Role.ADMIN,
     "POST /keys/new": Role.ADMIN,

@@ -44,8 +44,10 @@ from .imports import SEALED as _OF_IMPORTS
 from .imports_api import refused_csv
 from .inbound import Doors
 from .inbound_alarms import watch_doors
+from .inbound_doors import DoorView, view_doors
 from .inbound_events import SEALED as _OF_EVENTS
-from .inbound_events import forget_events
+from .inbound_events import KeptEvent, Wanted, forget_events, list_events
+from .inbound_models import masked_of
 from .inbound_replay import Replaying, replay
 from .inbound_reviews import (
     AlreadyReviewed,
@@ -90,12 +92,14 @@ __all__ = [
     "Complaint",
     "Confirmation",
     "Day",
+    "DoorView",
     "Doors",
     "Filter",
     "History",
     "Hop",
     "Import",
     "ImportIn",
+    "KeptEvent",
     "Link",
     "OptOut",
     "Outcome",
@@ -108,6 +112,7 @@ __all__ = [
     "Review",
     "TooLateToTakeBack",
     "Voided",
+    "Wanted",
     "accept",
     "answer_complaint",
     "begin_void",
@@ -124,9 +129,11 @@ __all__ = [
     "find_opt_out",
     "forget_events",
     "import_handler",
+    "list_events",
     "list_imports",
     "list_opt_outs",
     "list_reviews",
+    "masked_of",
     "object_openly",
     "open_confirmation",
     "open_copy",
@@ -150,6 +157,7 @@ __all__ = [
     "seal_link",
     "sign_mail",
     "stop_everything",
+    "view_doors",
     "void",
     "void_handler",
     "void_review",

@@ -13,7 +13,6 @@ from app.parties import (
     ThePurpose,
     TheReads,
     UnknownChannel,
-    list_channels,
     requires,
 )
 from app.platform.clock import now
@@ -28,7 +27,7 @@ from app.points import DefaultRegion, ThePointKeys
 from .dialects import Dialect, Outcome
 from .dialects import Request as Spoken
 from .inbound import BadSignature, Doors, UnreadableEvents
-from .inbound_doors import read_doors, read_tallies
+from .inbound_doors import view_doors
 from .inbound_events import Wanted, list_events
 from .inbound_models import DoorOut, EventOut, EventQuery
 from .inbound_room import Take
@@ -101,20 +100,15 @@ async def list_doors(
     A key bound to a channel sees its own.
     """
     after = query.after(int)
-    start, at = (0 if after is None else int(after[0])), now()
-    spoken, tallies = await read_doors(session), await read_tallies(session)
     silent_after = timedelta(hours=request.app.state.settings.inbound_silent_hours)
-    channels = [
+    start = 0 if after is None else int(after[0])
+    rows = [
         one
-        for one in await list_channels(session, limit=32_767, after=start)
-        if one.inbound is not None and caller.channel in (None, one.id)
+        for one in await view_doors(session, now(), silent_after=silent_after, after=start)
+        if caller.channel in (None, one.channel.id)
     ]
-    page, next_cursor = cut(channels, query.limit, lambda one: (one.id,))
-    items = [
-        DoorOut.of(one, spoken.get(one.id), tallies.get(one.id, []), at, silent_after=silent_after)
-        for one in page
-    ]
-    return Page(items=items, next_cursor=next_cursor)
+    page, next_cursor = cut(rows, query.limit, lambda one: (one.channel.id,))
+    return Page(items=[DoorOut.of(one) for one in page], next_cursor=next_cursor)
 
 
 @events.get("", responses=responses(UnknownChannel))

@@ -9,11 +9,14 @@ from typing import Literal
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from .dialects import Outcome
+from app.parties import Channel, Inbound, list_channels
+
+from .dialects import DIALECTS, Outcome
 from .tables import InboundDoor, InboundTally
 
 BURST = timedelta(minutes=10)
 """Refused signatures further apart than this are of two bursts."""
+_EVERY_CHANNEL = 32_767
 MOST_FAILURES = 5
 """How many refused signatures of one burst the operators hear of."""
 _STEADY = 10
@@ -166,11 +169,45 @@ async def read_tallies(session: AsyncSession) -> dict[int, list[Tally]]:
     return found
 
 
-DoorState = Literal["speaking", "silent", "refusing", "unheard"]
+DoorState = Literal["speaking", "silent", "refusing", "unheard", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class DoorView:
+    """A channel that a provider speaks to, how it is spoken to, and what came of it."""
+
+    channel: Channel
+    inbound: Inbound
+    spoken: Spoken | None
+    tallies: Sequence[Tally]
+    state: DoorState
+
+    def came_to(self, outcome: Outcome) -> int:
+        """Count the events that came to an end."""
+        return sum(
+            one.count for one in self.tallies if one.outcome is outcome and not one.of_whole_request
+        )
+
+
+async def view_doors(
+    session: AsyncSession, at: datetime, *, silent_after: timedelta, after: int = 0
+) -> list[DoorView]:
+    """Show every door, in the order in which their channels were made, from number ``after``."""
+    spoken, tallies = await read_doors(session), await read_tallies(session)
+    views = []
+    for one in await list_channels(session, limit=_EVERY_CHANNEL, after=after):
+        if one.inbound is not None:
+            state: DoorState = "closed"
+            dialect = DIALECTS.get(one.inbound.dialect)
+            if dialect is not None and (one.inbound.has_secret or not dialect.has_secret):
+                state = state_of(spoken.get(one.id), at, silent_after=silent_after)
+            found = tallies.get(one.id, [])
+            views.append(DoorView(one, one.inbound, spoken.get(one.id), found, state))
+    return views
 
 
 def state_of(spoken: Spoken | None, at: datetime, *, silent_after: timedelta) -> DoorState:
-    """Tell how a door is.
+    """Tell how a door is that a provider can speak to.
 
     ``refusing``: a burst of signatures that are not the provider's. ``silent``: nothing was let in
     for so long, and for four times as long as it was ever quiet before. ``unheard``: nothing ever.

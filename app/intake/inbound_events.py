@@ -295,9 +295,11 @@ async def erase_events(
 async def forget_events(session: AsyncSession, *, before: datetime, most: int = 5_000) -> int:
     """Delete the oldest events and tokens, at most so many of each at once; tells how many."""
     gone = 0
-    for table, key, time in (
-        ("inbound_events", "id", "arrived_at"),
-        ("inbound_tokens", "digest", "at"),
+    # The ids of events begin with their time, and so need no index of it.
+    eldest = UUID(int=int(before.timestamp() * 1_000) << 80)
+    for table, key, time, limit in (
+        ("inbound_events", "id", "id", eldest),
+        ("inbound_tokens", "digest", "at", before),
     ):
         deleted = await session.execute(
             text(f"""
@@ -305,7 +307,7 @@ async def forget_events(session: AsyncSession, *, before: datetime, most: int = 
                     SELECT {key} FROM {table} WHERE {time} < :before ORDER BY {key} LIMIT :most
                 ) RETURNING 1
             """),  # noqa: S608 - of names that stand above
-            {"before": before, "most": most},
+            {"before": limit, "most": most},
         )
         gone += len(deleted.all())
     return gone

@@ -1,18 +1,15 @@
 """What the doors for machines show, as the wire has it."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from app.parties import Channel
 from app.platform.pages import PageQuery
 from app.platform.wire import Answer, Instant, Slug
 
 from .dialects import Outcome
-from .inbound_doors import DoorState, Spoken, Tally, state_of
+from .inbound_doors import DoorState, DoorView
 from .inbound_events import KeptEvent
 from .inbound_reviews import masked_in
 
@@ -36,7 +33,8 @@ class DoorOut(Answer):
     dialect: str
     state: DoorState = Field(
         description="`silent`: it used to speak and is quiet for longer than ever; `refusing`: a "
-        "burst of bad signatures; `unheard`: nothing was ever let in"
+        "burst of bad signatures; `unheard`: nothing was ever let in; `closed`: nobody can be, for "
+        "no secret is set, or the registry does not speak this dialect"
     )
     requests: int = Field(description="Let in, since the door was made")
     first_at: Instant | None
@@ -46,29 +44,18 @@ class DoorOut(Answer):
     tallies: list[TallyOut] = Field(description="The same by reason, the most frequent first")
 
     @classmethod
-    def of(
-        cls,
-        channel: Channel,
-        spoken: Spoken | None,
-        tallies: Sequence[Tally],
-        at: datetime,
-        *,
-        silent_after: timedelta,
-    ) -> Self:
+    def of(cls, door: DoorView) -> Self:
         """Show a door."""
-        ends = {outcome.word: 0 for outcome in Outcome}
-        for tally in tallies:
-            if not tally.of_whole_request:
-                ends[tally.outcome.word] += tally.count
+        spoken = door.spoken
         return cls(
-            channel=channel.slug,
-            dialect="" if channel.inbound is None else channel.inbound.dialect,
-            state=state_of(spoken, at, silent_after=silent_after),
+            channel=door.channel.slug,
+            dialect=door.inbound.dialect,
+            state=door.state,
             requests=0 if spoken is None else spoken.requests,
             first_at=None if spoken is None else spoken.first_at,
             last_at=None if spoken is None else spoken.last_at,
             refused_at=None if spoken is None else spoken.failed_at,
-            events=ends,
+            events={outcome.word: door.came_to(outcome) for outcome in Outcome},
             tallies=[
                 TallyOut(
                     outcome=tally.outcome.word,
@@ -76,7 +63,7 @@ class DoorOut(Answer):
                     count=tally.count,
                     last_at=tally.last_at,
                 )
-                for tally in tallies
+                for tally in door.tallies
             ],
         )
 
@@ -132,6 +119,11 @@ class EventOut(Answer):
             reason=one.reason,
             review=one.review,
             opt_out=one.opt_out,
-            identifiers=None if one.fields is None else masked_in(one.dialect, one.fields, region),
+            identifiers=masked_of(one, region=region),
             request_sha256=one.request.hex(),
         )
+
+
+def masked_of(one: KeptEvent, *, region: str) -> list[str] | None:
+    """Read again whom an event names, masked; None: an erasure took what was kept."""
+    return None if one.fields is None else masked_in(one.dialect, one.fields, region)

@@ -9,12 +9,13 @@ from app.platform.db import Database
 from tests.browser.conftest import Open, assert_accessible, assert_fits
 from tests.people import session_of
 from tests.receivers import hasty, receiver, register, saying, working
+from tests.signers import Basic
 from tests.test_parties import made
 
 PAGES = (
     *("/overview", "/databases", "/databases/dead", "/databases/new", "/opt-outs", "/parties"),
     *("/parties/new", "/channels/new", "/brands/new", "/keys", "/keys/new", "/users", "/users/new"),
-    *("/audit", "/settings"),
+    *("/audit", "/settings", "/doors", "/doors/desk"),
 )
 
 
@@ -78,7 +79,11 @@ async def test_the_officer_s_pages_fit_and_are_accessible_in_french(
 ) -> None:
     await register(admin_of_site, "http://127.0.0.1:9/", "dead", name="Morte " * 10)
     channel = {"slug": "desk", "name": "Le poste", "kind": "other", "party": "p"}
-    await made(admin_of_site, "/v1/channels", channel)
+    inbound = {"dialect": "mailjet", "secret": Basic.secret, "options": {"media": ["email"]}}
+    await made(admin_of_site, "/v1/channels", {**channel, "inbound": inbound})
+    signed = Basic().sign([{"event": "unsub", "email": mail} for mail in ("jo@example.com", "?")])
+    door = "/v1/inbound/mailjet/desk"
+    await admin_of_site.post(door, content=signed.body, headers=signed.headers)
     body = {"identifiers": [{"kind": "phone", "value": "06 39 98 00 31"}], "channel": "desk"}
     opt_out = (await made(admin_of_site, "/v1/opt-outs", body)).json()["id"]
     page = await entered(

@@ -177,7 +177,11 @@ def _part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _list(whole: Mapping[str, Any], name: str) -> list[Any]:
     found = whole.get(name)
-    return found[:_MOST_RECIPIENTS] if isinstance(found, list) else []
+    if not isinstance(found, list):
+        return []
+    if len(found) > _MOST_RECIPIENTS:
+        raise Unreadable("too-many-recipients")
+    return found
 
 
 def _translate(fields: Fields, _options: Options) -> Event:
