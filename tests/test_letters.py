@@ -33,7 +33,8 @@ JO, PERSON, OURS = "jo@example.com", "+33639980043", "+33199000012"
 def letter(words: str, **headers: str) -> bytes:
     """Write a mail of a person."""
     mail = EmailMessage()
-    for name, value in ({"From": f"Jo <{JO}>", "To": "dpo@example.org"} | headers).items():
+    usual = {"From": f"Jo <{JO}>", "To": "dpo@example.org", "Message-ID": "<1@example.com>"}
+    for name, value in (usual | headers).items():
         mail[name] = value
     mail.set_content(words)
     return bytes(mail)
@@ -166,6 +167,8 @@ async def test_other_words_block_at_once_and_wait_for_a_look(
     confirmed = await admin.post(f"{path}/confirm")
     assert (confirmed.status_code, confirmed.json()["position"]) == (200, None)
     assert (await admin.post(f"{path}/confirm")).json() == confirmed.json()
+    audit = (await admin.get("/v1/audit", params={"action": "inbound-review.confirmed"})).json()
+    assert [act["subject"] for act in audit["items"]] == [f"event:{one['event']['id']}"]
     refused = await admin.post(f"{path}/void", json={"reason": "no"})
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/already-reviewed")
     assert (await decision(admin, JO), await reviews(admin)) == ("block", [])

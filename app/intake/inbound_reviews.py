@@ -13,6 +13,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Unusable, mask, normalise
+from app.parties import note
 from app.platform.problems import Problem
 from app.platform.refusals import NotFound
 from app.points import PointKeys
@@ -123,7 +124,10 @@ async def confirm_review(session: AsyncSession, event: UUID, *, by: str, at: dat
         AlreadyReviewed: it was voided.
     """
     await _find(session, event)
-    return Reviewed(await _decide(session, event, voided=False, by=by, at=at), None)
+    decided = await _decide(session, event, voided=False, by=by, at=at)
+    if decided == at:
+        await note(session, by, "inbound-review.confirmed", f"event:{event}", at)
+    return Reviewed(decided, None)
 
 
 async def void_review(

@@ -183,6 +183,12 @@ def test_a_thousand_recipients_complain_each_and_what_is_more_is_said() -> None:
         (letter("", html="<style>p{}</style><p>Ne m&#39;&eacute;crivez <b>plus</b></p>"), LOOK),
         # Machines answer too.
         (letter("I am away. To unsubscribe: stop", Auto_Submitted="auto-replied"), NOTHING),
+        (
+            letter("Great offers! Unsubscribe here", List_Unsubscribe="<mailto:x@y.example>"),
+            NOTHING,
+        ),
+        (letter("Stop wasting money!", Precedence="bulk"), NOTHING),
+        (letter(Subject="unsubscribe", Auto_Submitted="auto-generated"), STOP),
         # A letter that is too long to be read whole may hide it.
         (letter("I like sauerkraut.\n" * 2_000), LOOK),
         (letter("\n" * 250_000 + "stop"), LOOK),

@@ -101,9 +101,7 @@ def events(kind: str, body: bytes, options: Options) -> list[Event]:
 def test_documented_forms_are_mapped_by_options(kind: str, body: bytes, options: Options) -> None:
     (event,) = events(kind, body, options)
     assert (event.act, event.review) == (Act.STOP_KEYWORD, False)
-    assert [(one, number.lstrip("+")) for one, number in event.identifiers] == [
-        (Kind.PHONE, PERSON)
-    ]
+    assert event.identifiers == [(Kind.PHONE, f"+{PERSON}")]
     assert event.brand_hint == OURS
     assert event.id
     if "time" in options:
@@ -111,6 +109,27 @@ def test_documented_forms_are_mapped_by_options(kind: str, body: bytes, options:
         assert event.occurred_at.replace(second=0, microsecond=0) == datetime(
             2026, 11, 27, 10, 6, tzinfo=UTC
         )
+
+
+def test_numbers_come_with_their_country_unless_the_channel_says_otherwise() -> None:
+    for sender, written, national in (
+        (PERSON, f"+{PERSON}", False),
+        ("447700900123", "+447700900123", False),
+        ("+447700900123", "+447700900123", False),
+        ("0639980042", "0639980042", False),
+        ("7575550000", "7575550000", True),
+        (36200, "36200", False),
+    ):
+        body = json.dumps({"from": sender, "text": "STOP"}).encode()
+        (event,) = events("", body, {"national": national})
+        assert event.identifiers == [(Kind.PHONE, written)]
+
+
+def test_what_bears_neither_id_nor_time_is_new_whenever_it_comes() -> None:
+    first, second = (events("", b"from=33639980042&text=STOP", {})[0] for _ in range(2))
+    assert first.id != second.id
+    named = [events("", b"from=33639980042&text=STOP&id=7", {})[0] for _ in range(2)]
+    assert named[0] == named[1]
 
 
 def test_a_time_that_cannot_be_read_costs_no_stop() -> None:

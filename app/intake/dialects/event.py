@@ -181,6 +181,8 @@ def _no_reply(_taken: Sequence[Taken], _options: Options) -> Reply | None:
 class Dialect:
     """How one provider speaks. Every function is pure, and bounded by the size of the request.
 
+    But ``split`` may draw a name for an event that has none, so that the next is another one.
+
     ``verify(request, secret, options, at)`` raises ``NotGenuine``. It returns a token where the
     signature does not cover the body: the door lets the same token in again with the very same
     body only.

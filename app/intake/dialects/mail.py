@@ -12,6 +12,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from secrets import token_hex
 
 from app.intake.wording import Says, read_wording
 from app.journal import Kind, Media
@@ -46,6 +47,8 @@ _CLICK = re.compile(r"/u/([A-Za-z0-9_-]{40,16384})")
 _ANSWER = re.compile(r"\s*(re|aw|tr|fwd?|sv|antw|rép)\s*(\[\d+\])?\s*:", re.IGNORECASE)
 _PHONE = re.compile(r"(?<![\w+])(?:\+|00|0)\d(?:[ .()/-]{0,2}\d){7,13}(?!\w)")
 _HARMLESS_REPORTS = {"not-spam", "auth-failure", "virus"}
+_BULK = {"bulk", "list", "junk", "auto_reply"}
+_OF_MACHINES = ("list-id", "list-unsubscribe", "x-autoreply")
 _STRONGEST = (Says.STOP, Says.STOP_IN_OTHER_WORDS, Says.START, Says.NOTHING)
 
 
@@ -116,7 +119,7 @@ def _complaints(mail: Part, report: Part) -> Iterator[Fields]:
     shared = {
         "kind": "complaint",
         "type": said.header("feedback-type").lower()[:40],
-        "message_id": mail.header("message-id")[:300],
+        "message_id": _name_of(mail),
     }
     links = " ".join(about.all("list-unsubscribe"))
     tokens = list(dict.fromkeys(_CLICK.findall(links)))[:_MOST_TOKENS]
@@ -153,15 +156,24 @@ def _letter(mail: Part) -> Fields:
         "whole": wrote.whole and all(one.whole for one in readings),
         "phones": list(dict.fromkeys(_PHONE.findall(wrote.text[:20_000])))[:_MOST_PHONES],
         "automatic": _is_automatic(mail),
-        "message_id": mail.header("message-id")[:300],
+        "message_id": _name_of(mail),
     }
 
 
+def _name_of(mail: Part) -> str:
+    """Name a mail by its own id; one without is a new one whenever it comes."""
+    return mail.header("message-id")[:300] or token_hex(16)
+
+
 def _is_automatic(mail: Part) -> bool:
-    """Tell whether a machine answered (RFC 3834): an absence, or that it could not be delivered."""
+    """Tell whether a machine wrote: an absence (RFC 3834), a bounce, a list that one may leave."""
     submitted = mail.header("auto-submitted").partition(";")[0].strip().lower()
-    report = mail.type == "multipart/report"
-    return report or submitted not in ("", "no") or bool(mail.header("x-autoreply"))
+    return (
+        mail.type == "multipart/report"
+        or submitted not in ("", "no")
+        or mail.header("precedence").lower() in _BULK
+        or any(mail.header(name) for name in _OF_MACHINES)
+    )
 
 
 def _addresses(value: str) -> list[str]:
@@ -177,8 +189,9 @@ def _translate(fields: Fields, _options: Options) -> Event:
         return _complaint(fields)
     tokens = [str(one) for one in fields["tokens"]]
     says = min(Says(fields["says"]), read_wording(fields["text"]).says, key=_STRONGEST.index)
-    unread = says is Says.NOTHING and not fields["whole"]
-    if not tokens and (fields["automatic"] or (says is Says.NOTHING and not unread)):
+    heard = says is not Says.NOTHING or not fields["whole"]
+    # What a mail program sends for a click on "unsubscribe" says nothing but that.
+    if not tokens and (not heard or (fields["automatic"] and says is not Says.STOP)):
         return NOTHING
     if tokens and says in (Says.STOP, Says.NOTHING):
         act, review = Act.UNSUBSCRIBE, False

@@ -1,7 +1,8 @@
 """Text messages of any provider, as a form, JSON or flat XML, mapped by the channel's options.
 
 `sender`, `text`, `id`, `time` and `recipient` name the fields, deeper ones as `message.from`;
-`list` names the array of messages, where one request brings many. What proves the sender is the
+`list` names the array of messages, where one request brings many; `national` says that numbers come
+without their country's code. What proves the sender is the
 secret itself: as the password of HTTP basic authentication, as a bearer token, in the header that
 `header` names or in the field that `token` names; or, better, an HMAC of the body in the header
 that `signature` names, hexadecimal or base64, by `algorithm` (`sha256`, or `sha1`, `sha512`).
@@ -13,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from secrets import token_hex
 from typing import Any
 from urllib.parse import parse_qsl
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -33,6 +35,7 @@ from .texting import LONGEST, said
 
 _MOST_BYTES = 4_194_304
 _MOST_FIELDS = 1_000
+_LONG = 9
 _ALGORITHMS = {"sha256": hashlib.sha256, "sha1": hashlib.sha1, "sha512": hashlib.sha512}
 _USUAL = {"sender": "from", "text": "text", "id": "id", "time": "time", "recipient": "to"}
 
@@ -80,6 +83,9 @@ def _fields(message: Mapping[str, Any], options: Options) -> Fields:
         name: _at_path(message, str(options.get(name, usual))) for name, usual in _USUAL.items()
     }
     plain = kept(found, *_USUAL)
+    if "id" not in plain and "time" not in plain:
+        # Else what somebody says again, months later, would be taken for the same message.
+        plain["id"] = token_hex(16)
     return plain | {"text": str(plain.get("text", ""))[:LONGEST]}
 
 
@@ -152,14 +158,22 @@ def _read_xml(body: bytes) -> dict[str, str]:
     return found
 
 
-def _translate(fields: Fields, _options: Options) -> Event:
+def _translate(fields: Fields, options: Options) -> Event:
+    sender = optional(fields, "sender") or text(fields, "sender")
     event = said(
         optional(fields, "text") or "",
-        text(fields, "sender"),
+        sender if options.get("national") is True else _international(sender),
         id=optional(fields, "id"),
         recipient=optional(fields, "recipient"),
     )
     return replace(event, occurred_at=_time(fields))
+
+
+def _international(sender: str) -> str:
+    """Write a number as most providers mean it: the country's code first, without a sign."""
+    plain = sender.strip()
+    long = plain.isascii() and plain.isdecimal() and len(plain) >= _LONG
+    return f"+{plain}" if long and not plain.startswith("0") else sender
 
 
 def _time(fields: Fields) -> datetime | None:
