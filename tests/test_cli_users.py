@@ -8,7 +8,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli import users  # noqa: F401 - it hangs its commands on the app
+from app.cli import operate, users  # noqa: F401 - they hang their commands on the app
 from app.cli.root import app
 from app.parties import Acts, list_audit
 from app.platform.db import Database
@@ -108,3 +108,13 @@ async def test_what_cannot_be_is_refused_and_nobody_is_made(
     assert refused.exit_code in (1, 2)
     assert any(part in refused.output for part in says.split("|")), refused.output
     assert json.loads((await optout("list", "--json")).stdout) == []
+
+
+@pytest.mark.usefixtures("environment")
+async def test_every_link_is_revoked_by_one_command(admin: httpx.AsyncClient) -> None:
+    people = [{"kind": "email", "value": "camille@example.com"}]
+    made = (await admin.post("/v1/preference-links", json={"identifiers": people})).json()
+    paths = [httpx.URL(made[name]).path for name in ("url", "one_click_url")]
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["revoke-links"])
+    assert done.exit_code == 0, done.output
+    assert [(await admin.get(path)).status_code for path in paths] == [404, 404]

@@ -1,5 +1,7 @@
 """The desk as a browser without scripts sees it: looking up, recording, taking back."""
 
+import asyncio
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -129,6 +131,18 @@ async def test_a_contact_point_is_shown_whole_to_a_supervisor_who_is_noted(
     async with database.reading() as session:
         (act,) = await list_audit(session, Acts(action="contact-point.shown"), limit=9)
     assert (act.actor, act.subject) == (user.actor, f"opt-out:{opt_out}")
+
+
+async def test_enter_pressed_twice_records_once(
+    agent: httpx.AsyncClient, database: Database
+) -> None:
+    found = await submit(agent, "/desk", "/desk/look-up", who=NUMBER)
+    (once,) = re.findall(r'name="once" value="([0-9a-f-]+)"', found.text)
+    said = {"token": token_in(found), "who": NUMBER, "said": "all", "once": once}
+    answers = await asyncio.gather(*(agent.post("/desk/opt-outs", data=said) for _ in range(3)))
+    assert len({leads_to(answer) for answer in answers}) == 1
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT count(*) FROM opt_outs")) == 1
 
 
 async def test_no_more_calls_is_about_calls_alone(

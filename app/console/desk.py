@@ -152,6 +152,7 @@ async def record(
         brand=EVERY_BRAND,
         key=_NO_KEY,
         recorded_by=visit.user.login,
+        reference=_once(fields.get("once", "")),
         evidence=_evidence(fields.get("reference", "")),
         user=visit.user.id,
     )
@@ -160,6 +161,14 @@ async def record(
         slug = await directory.channel_slug(channel)
         await raise_alarm(session, "complaint.recorded", at, opt_out=str(opt_out.id), channel=slug)
     return go(request, f"/desk/opt-outs/{receipt.opt_out.id}")
+
+
+def _once(once: str) -> str | None:
+    """Name the opt-out by the form it came by: Enter pressed twice records it once."""
+    try:
+        return f"desk:{UUID(once)}"
+    except ValueError:
+        return None
 
 
 def _evidence(reference: str) -> dict[str, str] | None:
@@ -354,6 +363,7 @@ async def _answer(
         "standing": standing,
         "unusable": False,
         "known": known,
+        "once": new_id(),
         "channels": channels,
         "all_media": [medium.word for medium in ALL_MEDIA],
     }
