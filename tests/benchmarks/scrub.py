@@ -6,7 +6,7 @@ Ours is all of it: the upload, the wait for the job, the result to its last byte
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from .programs import optout_serve, run_to_end
 from .registries import Registries, Registry
 
 _PAIRS = 5
+Asked = Mapping[str, str]
+"""What is said beside a file."""
 _NAIVE_ROWS = 50_000
 # What psql copies stands on one line.
 _JOIN = """
@@ -69,7 +71,9 @@ def run_naive(registries: Registries, size: int) -> Row:
 
 
 @contextmanager
-def _scrubbed(registry: Registry, size: int) -> Iterator[tuple[Measure, Path]]:
+def _scrubbed(
+    registry: Registry, size: int, said: Asked | None = None
+) -> Iterator[tuple[Measure, Path]]:
     """Give the measure of ours, which has scrubbed once, and a folder for what else is needed."""
     with (
         tempfile.TemporaryDirectory(prefix="optout-bench-") as name,
@@ -81,18 +85,34 @@ def _scrubbed(registry: Registry, size: int) -> Iterator[tuple[Measure, Path]]:
         headers = {"Authorization": f"Bearer {registry.make_key('admin')}"}
 
         def scrubbed() -> float:
-            began = time.monotonic()
-            with httpx.Client(base_url=program.url, headers=headers, timeout=60) as client:
-                _scrub(client, campaign)
-            return ROWS / (time.monotonic() - began)
+            return _timed(program.url, headers, campaign, said or {})
 
         scrubbed()
         yield scrubbed, folder
 
 
-def _scrub(client: httpx.Client, campaign: Path) -> None:
+def scrub_pairs(
+    registry: Registry, size: int, ours: Asked, floor: Asked
+) -> list[tuple[float, float]]:
+    """Scrub one file in two ways, in turns."""
+    with (
+        _scrubbed(registry, size, ours) as (one, _),
+        _scrubbed(registry, size, floor) as (other, _),
+    ):
+        return compare(one, other, pairs=_PAIRS)
+
+
+def _timed(url: str, headers: Asked, campaign: Path, said: Asked) -> float:
+    """Scrub a file to the last byte of its result: rows a second."""
+    began = time.monotonic()
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        _scrub(client, campaign, said)
+    return ROWS / (time.monotonic() - began)
+
+
+def _scrub(client: httpx.Client, campaign: Path, said: Asked) -> None:
     with campaign.open("rb") as file:
-        queued = client.post("/v1/scrubs", params={"medium": "voice"}, content=file)
+        queued = client.post("/v1/scrubs", params={"medium": "voice", **said}, content=file)
     job = queued.raise_for_status().json()["id"]
     while (shown := client.get(f"/v1/scrubs/{job}").json())["state"] != "done":
         if shown["state"] == "failed":
