@@ -14,20 +14,18 @@ from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.merged import Merged
 from app.policy import (
+    NO_PROFILE,
     NOTHING_KNOWN,
     BadPack,
     Known,
     Law,
     OwnPack,
-    Profile,
     holiday_name,
     the_law,
 )
 from app.settings import Settings
 
 from .line import Line
-
-_NO_PROFILE = Profile()
 
 
 def own_pack(settings: Settings) -> OwnPack | None:
@@ -140,5 +138,5 @@ def together(some: Sequence[Known]) -> Known:
         tuple(contract for one in some for contract in one.contracts),
         tuple(request for one in some for request in one.requests),
         tuple(attempts),
-        next((one.profile for one in some if one.profile != _NO_PROFILE), _NO_PROFILE),
+        next((one.profile for one in some if one.profile != NO_PROFILE), NO_PROFILE),
     )

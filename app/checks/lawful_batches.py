@@ -12,7 +12,17 @@ from pydantic import Field
 from app.identifiers import region_of_phone
 from app.journal import Kind, Media
 from app.platform.wire import Answer, Instant, wire_time
-from app.policy import NOTHING_KNOWN, Brief, Decision, Hearing, Known, Terms, places_of
+from app.policy import (
+    NO_PROFILE,
+    NOTHING_KNOWN,
+    Brief,
+    Decision,
+    Hearing,
+    Known,
+    Places,
+    Terms,
+    places_of,
+)
 
 from .batch_models import Asked
 from .batches import ALLOW, UNUSABLE, Decided
@@ -69,6 +79,7 @@ class Judge:
         self._hearing = hearing
         self._default = default_region
         self._strangers: dict[str | None, Brief] = {}
+        self._places: dict[str | None, Places] = {}
 
     def stranger(self, region: str | None) -> Brief:
         """Judge somebody of whom nothing is on record; ``region`` is the number's, if any."""
@@ -79,8 +90,14 @@ class Judge:
 
     def judge(self, known: Known, region: str | None) -> Brief:
         """Judge somebody by what is on record."""
-        places = places_of(known.profile, number=region, default=self._default)
-        return self._hearing.decide(known, places)
+        if known.profile is not NO_PROFILE:
+            places = places_of(known.profile, number=region, default=self._default)
+            return self._hearing.decide(known, places)
+        usual = self._places.get(region)
+        if usual is None:
+            usual = places_of(NO_PROFILE, number=region, default=self._default)
+            self._places[region] = usual
+        return self._hearing.decide(known, usual)
 
 
 async def judge_many(
@@ -108,27 +125,45 @@ async def judge_many(
         if (digest := under_key[place]) is not None
     }
     found = await counsel.known_at(wanted, at)
-    lines = [LawfulLine(*line, None) for line in decided.lines]
+    on_record = _on_record(found, digests, places)
+    written: dict[Brief, LawfulLine] = {}
+    lines = [_AS_ALLOWED if line is ALLOW else LawfulLine(*line, None) for line in decided.lines]
     for first in range(0, len(places), _AT_ONCE):
         for place in places[first : first + _AT_ONCE]:
             kind, normal = normals[place]
             region = region_of_phone(normal) if kind is Kind.PHONE and normal else None
-            known = _known(found, digests, place)
+            known = on_record.get(place)
             brief = judge.stranger(region) if known is None else judge.judge(known, region)
-            lines[place] = line_of(brief)
+            line = written.get(brief)
+            if line is None:
+                line = written[brief] = line_of(brief)
+            lines[place] = line
         await asyncio.sleep(0)
     return lines
 
 
-def _known(
-    found: Mapping[bytes, Known], digests: Sequence[Sequence[bytes | None]], place: int
-) -> Known | None:
-    on_record = [
-        found[digest]
-        for under_key in digests
-        if (digest := under_key[place]) is not None and digest in found
-    ]
-    return together(on_record) if on_record else None
+_AS_ALLOWED = LawfulLine("allow", None, None, None)
+
+
+def _on_record(
+    found: Mapping[bytes, Known],
+    digests: Sequence[Sequence[bytes | None]],
+    places: Sequence[int],
+) -> dict[int, Known]:
+    """Put what was found under each live key beside the line that it is about."""
+    current, *others = digests
+    on_record = {
+        place: found[digest]
+        for place in places
+        if (digest := current[place]) is not None and digest in found
+    }
+    for under_key in others:
+        for place in places:
+            digest = under_key[place]
+            if digest is not None and digest in found:
+                before = [on_record[place]] if place in on_record else []
+                on_record[place] = together([*before, found[digest]])
+    return on_record
 
 
 def line_of(brief: Brief) -> LawfulLine:

@@ -7,12 +7,13 @@ object, a medium and a moment is ``policy``'s to say.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import EVERY_BRAND, Media
 from app.policy import (
+    NO_PROFILE,
     AttemptRecord,
     ConsentRecord,
     ContractRecord,
@@ -24,6 +25,7 @@ from app.policy import Audience as AudienceWord
 from .attempts import COUNTED_FOR
 from .words import Audience, Proof
 
+R = TypeVar("R")
 Subscriber = Literal["unknown", "legal_person", "natural_person"]
 
 if TYPE_CHECKING:
@@ -36,11 +38,9 @@ if TYPE_CHECKING:
 # of this room and of the journal: voice is 1, a refusal 2.
 _KNOWN = """
 WITH asked AS MATERIALIZED (
-    SELECT p.id, CAST(q.n AS int4) AS n
-    FROM unnest($1::bytea[]) WITH ORDINALITY AS q (digest, n)
-    JOIN contact_points p ON p.digest = q.digest
+    SELECT p.id, p.digest FROM contact_points p WHERE p.digest = ANY($1::bytea[])
 ), consented AS (
-    SELECT array_agg(a.n) AS c_n, array_agg(x.brand) AS c_brand, array_agg(x.object) AS c_object,
+    SELECT array_agg(a.id) AS c_n, array_agg(x.brand) AS c_brand, array_agg(x.object) AS c_object,
            array_agg(x.medium) AS c_medium, array_agg(x.given_at) AS c_given,
            array_agg(x.expires_at) AS c_expires, array_agg(x.proof) AS c_proof,
            array_agg(array_to_string(x.slots, ',')) AS c_slots,
@@ -53,14 +53,14 @@ WITH asked AS MATERIALIZED (
         SELECT * FROM consents c WHERE c.point = a.id ORDER BY c.given_at DESC LIMIT 50
     ) x
 ), contracted AS (
-    SELECT array_agg(a.n) AS k_n, array_agg(x.brand) AS k_brand, array_agg(x.object) AS k_object,
+    SELECT array_agg(a.id) AS k_n, array_agg(x.brand) AS k_brand, array_agg(x.object) AS k_object,
            array_agg(x.from_on) AS k_from, array_agg(x.to_on) AS k_to,
            array_agg(x.opt_out_offered) AS k_offered
     FROM asked a CROSS JOIN LATERAL (
         SELECT * FROM contracts c WHERE c.point = a.id ORDER BY c.to_on DESC NULLS FIRST LIMIT 50
     ) x
 ), attempted AS (
-    SELECT array_agg(a.n) AS t_n, array_agg(x.brand) AS t_brand,
+    SELECT array_agg(a.id) AS t_n, array_agg(x.brand) AS t_brand,
            array_agg(x.attempted_at) AS t_at
     FROM asked a CROSS JOIN LATERAL (
         SELECT brand, attempted_at FROM contact_attempts t
@@ -69,7 +69,7 @@ WITH asked AS MATERIALIZED (
         ORDER BY t.attempted_at DESC LIMIT 200
     ) x
 ), refused AS (
-    SELECT array_agg(a.n) AS r_n, array_agg(x.brand) AS r_brand, array_agg(x.occurred_at) AS r_at
+    SELECT array_agg(a.id) AS r_n, array_agg(x.brand) AS r_brand, array_agg(x.occurred_at) AS r_at
     FROM asked a CROSS JOIN LATERAL (
         SELECT brand, occurred_at FROM withdrawals w
         WHERE w.point = a.id AND w.reason = 2 AND w.media & ~w.lifted & 1 <> 0
@@ -77,12 +77,15 @@ WITH asked AS MATERIALIZED (
         ORDER BY w.occurred_at DESC LIMIT 50
     ) x
 ), profiled AS (
-    SELECT array_agg(a.n) AS p_n, array_agg(x.audience) AS p_audience,
+    SELECT array_agg(a.id) AS p_n, array_agg(x.audience) AS p_audience,
            array_agg(x.sole_trader) AS p_sole, array_agg(x.country) AS p_country,
            array_agg(x.time_zone) AS p_zone, array_agg(array_to_string(x.fits, ',')) AS p_fits
-    FROM asked a JOIN contact_profiles x ON x.point = a.id
+    FROM asked a CROSS JOIN LATERAL (
+        SELECT * FROM contact_profiles p WHERE p.point = a.id LIMIT 1
+    ) x
 )
-SELECT *, (
+SELECT *, (SELECT array_agg(id) FROM asked) AS a_id,
+       (SELECT array_agg(digest) FROM asked) AS a_digest, (
     SELECT array_agg(o.id) FROM contact_objects o WHERE o.id IN (
         SELECT unnest(c_object) UNION SELECT unnest(k_object)
         UNION SELECT CAST(unnest(string_to_array(array_to_string(p_fits, ','), ',')) AS int4))
@@ -103,11 +106,11 @@ async def find_known(
     Best 10,000 at a time. Whoever has nothing on record is left out. Attempts are calls: those of
     the last days before ``at`` that a cap could count, and all that were refused.
     """
-    asked = list(digests)
-    row = await connection.fetchrow(_KNOWN, asked, at, COUNTED_FOR.days)
+    row = await connection.fetchrow(_KNOWN, list(digests), at, COUNTED_FOR.days)
     if row is None:
         raise RuntimeError("a query of aggregates gives a row")
-    return {asked[number - 1]: known for number, known in _read(row).items()}
+    digest_of = dict(zip(row["a_id"] or (), row["a_digest"] or (), strict=True))
+    return {digest_of[point]: known for point, known in _read(row).items()}
 
 
 async def known_to(
@@ -120,24 +123,22 @@ async def known_to(
 
 
 def _read(row: "Record") -> dict[int, Known]:
-    """Put the records of each contact point together, by its place in the question."""
+    """Put the records of each contact point together."""
     names = dict(zip(row["o_id"] or (), row["o_name"] or (), strict=True))
     consents, contracts = _consents(row, names), _contracts(row, names)
     attempts, profiles = _attempts(row), _profiles(row, names)
-    nothing: Sequence[Any] = ()
     return {
-        number: Known(
-            tuple(consents.get(number, nothing)),
-            tuple(contracts.get(number, nothing)),
+        point: Known(
+            tuple(consents.get(point, ())),
+            tuple(contracts.get(point, ())),
             (),
-            tuple(attempts.get(number, nothing)),
-            profiles.get(number, _NO_PROFILE),
+            tuple(attempts.get(point, ())),
+            profiles.get(point, NO_PROFILE),
         )
-        for number in {*consents, *contracts, *attempts, *profiles}
+        for point in {*consents, *contracts, *attempts, *profiles}
     }
 
 
-_NO_PROFILE = Profile()
 _MEDIA = {int(one): one for one in Media}
 
 
@@ -146,32 +147,34 @@ def _columns(row: "Record", *names: str) -> Iterable[tuple[Any, ...]]:
 
 
 def _consents(row: "Record", names: Mapping[int, str]) -> Mapping[int, list[ConsentRecord]]:
-    found: defaultdict[int, list[ConsentRecord]] = defaultdict(list)
-    for n, brand, number, medium, given, expires, proof, slots, withdrawn in _columns(
-        row,
-        "c_n",
-        "c_brand",
-        "c_object",
-        "c_medium",
-        "c_given",
-        "c_expires",
-        "c_proof",
-        "c_slots",
-        "c_withdrawn",
-    ):
-        found[n].append(
-            ConsentRecord(
-                brand,
-                names[number],
-                _MEDIA[medium],
-                given,
-                expires,
-                withdrawn,
-                proof == Proof.COMPLETE,
-                proof == Proof.UNPROVEN,
-                _slots(slots) if slots else (),
-            )
-        )
+    # Columns and not rows, as far as they go: a batch has ten thousand of them.
+    proofs = row["c_proof"] or ()
+    records = map(
+        ConsentRecord._make,
+        zip(
+            row["c_brand"] or (),
+            map(names.__getitem__, row["c_object"] or ()),
+            map(_MEDIA.__getitem__, row["c_medium"] or ()),
+            row["c_given"] or (),
+            row["c_expires"] or (),
+            row["c_withdrawn"] or (),
+            map(Proof.COMPLETE.__eq__, proofs),
+            map(Proof.UNPROVEN.__eq__, proofs),
+            [_slots(one) if one else () for one in row["c_slots"] or ()],
+            strict=True,
+        ),
+    )
+    return _by_point(row["c_n"], records)
+
+
+def _by_point(points: Sequence[int] | None, records: Iterable[R]) -> Mapping[int, list[R]]:
+    found: dict[int, list[R]] = {}
+    for point, record in zip(points or (), records, strict=True):
+        some = found.get(point)
+        if some is None:
+            found[point] = [record]
+        else:
+            some.append(record)
     return found
 
 
@@ -190,12 +193,13 @@ def _contracts(row: "Record", names: Mapping[int, str]) -> Mapping[int, list[Con
 
 
 def _attempts(row: "Record") -> Mapping[int, list[AttemptRecord]]:
-    found: defaultdict[int, list[AttemptRecord]] = defaultdict(list)
-    for n, brand, at in _columns(row, "t_n", "t_brand", "t_at"):
-        found[n].append(AttemptRecord(None if brand == EVERY_BRAND else brand, at))
+    brands = [brand or None for brand in row["t_brand"] or ()]
+    calls = map(AttemptRecord, brands, row["t_at"] or ())
+    found = {**_by_point(row["t_n"], calls)}
     refused = list(_columns(row, "r_n", "r_brand", "r_at"))
     for n, brand, at in refused:
-        found[n].append(AttemptRecord(None if brand == EVERY_BRAND else brand, at, refused=True))
+        call = AttemptRecord(None if brand == EVERY_BRAND else brand, at, refused=True)
+        found.setdefault(n, []).append(call)
     for n in {n for n, _, _ in refused}:
         found[n].sort(key=lambda one: one.at, reverse=True)
     return found

@@ -18,6 +18,7 @@ from .reading import BadPack, read_pack
 from .records import (
     ATTEMPT_DAYS,
     MOST_ATTEMPTS,
+    NO_PROFILE,
     NOTHING_KNOWN,
     AttemptRecord,
     ConsentRecord,
@@ -36,6 +37,7 @@ __all__ = [
     "MOST_ATTEMPTS",
     "NOTHING_KNOWN",
     "NO_FACTS",
+    "NO_PROFILE",
     "ZONES",
     "AttemptRecord",
     "Audience",

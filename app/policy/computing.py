@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from functools import lru_cache
 
 from app.journal import Media
 
@@ -21,7 +21,7 @@ from .facts import (
     Window,
 )
 from .law import Chapter
-from .packs import Hours
+from .packs import Hours, WindowFact
 from .records import AttemptRecord, ConsentRecord, ContractRecord, Known, RequestRecord, Terms
 from .words import Medium
 
@@ -29,7 +29,7 @@ _REFUSAL_DAYS = 60
 _CALLBACK_DAYS = 5
 _EBR_AFTER_CONTRACT = timedelta(days=18 * 30)
 _EBR_AFTER_REQUEST = timedelta(days=90)
-_WINDOWS: dict[Medium, Literal["call_window", "sms_window"]] = {
+_WINDOWS: dict[Medium, WindowFact] = {
     "voice_live": "call_window",
     "voice_auto": "call_window",
     "sms": "sms_window",
@@ -37,26 +37,18 @@ _WINDOWS: dict[Medium, Literal["call_window", "sms_window"]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What is the same for everybody at one place: the law, the clock, the campaign.
+class Frame:
+    """What is the same at a place for a whole day.
 
-    ``base`` are the facts about somebody of whom nothing is known; ``shuts_at`` is when the hours
-    close, ``turns_at`` when other rules begin. ``calls`` are allowed in ``calls_days`` days, None
-    if they are not limited; those from ``calls_since`` on count, and are recent refusals from
-    ``refusals_since`` on.
+    ``turns_at`` is when other rules begin. ``calls`` are allowed in ``calls_days`` days, None if
+    they are not limited; those from ``calls_since`` on count, and are recent refusals from
+    ``refusals_since`` on. ``has_hours``: the window is not open at all hours.
     """
 
-    chapter: Chapter
-    country: str
-    zone: str
     on: date
-    at: datetime
-    terms: Terms
-    media: Media
-    medium: Medium
+    fact: WindowFact | None
     hours: tuple[Hours, ...]
-    base: Facts
-    shuts_at: datetime | None
+    has_hours: bool
     turns_at: datetime | None
     consent_days: int | None
     calls: int | None
@@ -64,6 +56,26 @@ class Scene:
     calls_since: datetime
     refusal_days: int
     refusals_since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is the same for everybody at one place and moment: the law, the clock, the campaign.
+
+    ``base`` are the facts about somebody of whom nothing is known; ``shuts_at`` is when the hours
+    close.
+    """
+
+    chapter: Chapter
+    country: str
+    zone: str
+    at: datetime
+    terms: Terms
+    media: Media
+    medium: Medium
+    base: Facts
+    shuts_at: datetime | None
+    frame: Frame
 
 
 def set_scene(
@@ -77,32 +89,41 @@ def set_scene(
     at: datetime,
 ) -> Scene:
     """Find out what is the same for everybody at a place and a moment."""
-    on = local_date(at, zone)
-    fact = _WINDOWS.get(medium)
-    hours = () if fact is None else chapter.hours(fact)
-    shuts_at = closing(hours, at, zone)
+    frame = _frame(chapter, zone, local_date(at, zone), medium)
+    shuts_at = closing(frame.hours, at, zone)
     window: Window = "outside" if shuts_at is None else "inside"
     base = Facts(
         purpose=terms.purpose,
         sector=terms.sector,
-        call_window=window if fact == "call_window" else "inside",
-        sms_window=window if fact == "sms_window" else "inside",
+        call_window=window if frame.fact == "call_window" else "inside",
+        sms_window=window if frame.fact == "sms_window" else "inside",
         caller_id_range=_caller_id_range(chapter, terms.caller_id),
     )
-    calls_days = chapter.number("attempts_days")
-    refusal_days = chapter.number("refusal_days") or _REFUSAL_DAYS
     return Scene(
         chapter,
         country,
         zone,
-        on,
         at,
         terms,
         media,
         medium,
-        hours,
         base,
-        shuts_at if any(one.holds(on) for one in hours) else None,
+        shuts_at if frame.has_hours else None,
+        frame,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _frame(chapter: Chapter, zone: str, on: date, medium: Medium) -> Frame:
+    fact = _WINDOWS.get(medium)
+    hours = () if fact is None else chapter.hours(fact)
+    calls_days = chapter.number("attempts_days")
+    refusal_days = chapter.number("refusal_days") or _REFUSAL_DAYS
+    return Frame(
+        on,
+        fact,
+        hours,
+        any(one.holds(on) for one in hours),
         None if chapter.ends is None else midnight(chapter.ends, zone),
         chapter.number("consent_days", medium),
         None if calls_days is None else chapter.number("attempts"),
@@ -146,11 +167,11 @@ def facts_of(known: Known, scene: Scene, objection: Objection) -> Facts:
         _attempts(known.attempts, scene),
         _refusal(known.attempts, scene),
         terms.object in profile.fits,
-        _was_customer(contracts, scene, years=1),
-        _was_customer(contracts, scene, years=3),
+        bool(contracts) and _was_customer(contracts, scene, years=1),
+        bool(contracts) and _was_customer(contracts, scene, years=3),
         _ebr(contracts, requests, scene),
         profile.subscriber,
-        "complete" if _soft_opt_in(contracts, scene) else "none",
+        "complete" if contracts and _soft_opt_in(contracts, scene) else "none",
         base.caller_id_range,
     )
 
@@ -158,7 +179,7 @@ def facts_of(known: Known, scene: Scene, objection: Objection) -> Facts:
 def ends_at(known: Known, scene: Scene) -> datetime | None:
     """Tell when the first of the facts ends by itself that an allow may rest on."""
     _, valid = _consented(known, scene)
-    consents = [lasts_until(one, days=scene.consent_days, zone=scene.zone) for one in valid]
+    consents = [lasts_until(one, days=scene.frame.consent_days, zone=scene.zone) for one in valid]
     contracts = [
         None if one.to_on is None else midnight(one.to_on, scene.zone)
         for one in known.contracts
@@ -166,7 +187,7 @@ def ends_at(known: Known, scene: Scene) -> datetime | None:
     ]
     # Within an agreed time the closing of the hours ends nothing.
     shuts_at = _agreed_until(valid, scene) or scene.shuts_at
-    return earliest((shuts_at, scene.turns_at, latest(consents), latest(contracts)))
+    return earliest((shuts_at, scene.frame.turns_at, latest(consents), latest(contracts)))
 
 
 def latest(moments: Sequence[datetime | None]) -> datetime | None:
@@ -183,7 +204,7 @@ def _consented(known: Known, scene: Scene) -> tuple[Consent, list[ConsentRecord]
         scene.terms,
         media=scene.media,
         at=scene.at,
-        days=scene.consent_days,
+        days=scene.frame.consent_days,
         zone=scene.zone,
     )
 
@@ -201,7 +222,7 @@ def _agreed_until(valid: Sequence[ConsentRecord], scene: Scene) -> datetime | No
 
 
 def _is_ongoing(one: ContractRecord, scene: Scene) -> bool:
-    return one.from_on <= scene.on and (one.to_on is None or scene.on < one.to_on)
+    return one.from_on <= scene.frame.on and (one.to_on is None or scene.frame.on < one.to_on)
 
 
 def _is_related(one: ContractRecord, scene: Scene) -> bool:
@@ -213,12 +234,13 @@ def _contract(contracts: Sequence[ContractRecord], scene: Scene) -> Contract:
         return "ongoing_related"
     if any(_is_ongoing(one, scene) for one in contracts):
         return "ongoing_unrelated"
-    return "ended" if any(one.from_on <= scene.on for one in contracts) else "none"
+    return "ended" if any(one.from_on <= scene.frame.on for one in contracts) else "none"
 
 
 def _was_customer(contracts: Sequence[ContractRecord], scene: Scene, *, years: int) -> bool:
     return any(
-        one.from_on <= scene.on and (one.to_on is None or scene.on < _anniversary(one.to_on, years))
+        one.from_on <= scene.frame.on
+        and (one.to_on is None or scene.frame.on < _anniversary(one.to_on, years))
         for one in contracts
     )
 
@@ -231,15 +253,15 @@ def _ebr(
     contracts: Sequence[ContractRecord], requests: Sequence[RequestRecord], scene: Scene
 ) -> bool:
     return any(
-        one.from_on <= scene.on
-        and (one.to_on is None or scene.on < one.to_on + _EBR_AFTER_CONTRACT)
+        one.from_on <= scene.frame.on
+        and (one.to_on is None or scene.frame.on < one.to_on + _EBR_AFTER_CONTRACT)
         for one in contracts
     ) or any(scene.at < one.at + _EBR_AFTER_REQUEST for one in requests)
 
 
 def _soft_opt_in(contracts: Sequence[ContractRecord], scene: Scene) -> bool:
     return any(
-        one.opt_out_offered and one.from_on <= scene.on and one.object == scene.terms.object
+        one.opt_out_offered and one.from_on <= scene.frame.on and one.object == scene.terms.object
         for one in contracts
     )
 
@@ -248,7 +270,7 @@ def _inbound_request(requests: Sequence[RequestRecord], scene: Scene) -> Inbound
     days = scene.chapter.number("callback_working_days") or _CALLBACK_DAYS
     on_topic = [one for one in requests if one.object == scene.terms.object]
     if any(
-        scene.on <= working_days_after(local_date(one.at, scene.zone), days, scene.country)
+        scene.frame.on <= working_days_after(local_date(one.at, scene.zone), days, scene.country)
         for one in on_topic
     ):
         return "fresh_on_topic"
@@ -268,10 +290,11 @@ def counted(attempts: Sequence[AttemptRecord], scene: Scene) -> list[datetime]:
 
 
 def _attempts(attempts: Sequence[AttemptRecord], scene: Scene) -> Attempts:
-    if scene.calls is None or len(attempts) < scene.calls:
+    # Nobody was called too often of whom fewer calls are on record.
+    if scene.frame.calls is None or len(attempts) < scene.frame.calls:
         return "under_four"
-    within = sum(at >= scene.calls_since for at in counted(attempts, scene))
-    return "four_or_more" if within >= scene.calls else "under_four"
+    within = sum(at >= scene.frame.calls_since for at in counted(attempts, scene))
+    return "four_or_more" if within >= scene.frame.calls else "under_four"
 
 
 def _refusal(attempts: Sequence[AttemptRecord], scene: Scene) -> Refusal:
@@ -279,7 +302,7 @@ def _refusal(attempts: Sequence[AttemptRecord], scene: Scene) -> Refusal:
     times = counted(refused, scene) if refused else ()
     if not times:
         return "none"
-    return "within_60d" if max(times) >= scene.refusals_since else "older"
+    return "within_60d" if max(times) >= scene.frame.refusals_since else "older"
 
 
 def released_at(fact: str, known: Known, scene: Scene) -> datetime | None:
@@ -288,11 +311,11 @@ def released_at(fact: str, known: Known, scene: Scene) -> datetime | None:
         refused = counted([one for one in known.attempts if one.refused], scene)
         if not refused:
             return None
-        return _midnight_after(max(refused), scene.refusal_days + 1, scene.zone)
+        return _midnight_after(max(refused), scene.frame.refusal_days + 1, scene.zone)
     times = sorted(counted(known.attempts, scene), reverse=True)
-    if scene.calls is None or len(times) < scene.calls:
+    if scene.frame.calls is None or len(times) < scene.frame.calls:
         return None
-    return _midnight_after(times[scene.calls - 1], scene.calls_days, scene.zone)
+    return _midnight_after(times[scene.frame.calls - 1], scene.frame.calls_days, scene.zone)
 
 
 def _midnight_after(at: datetime, days: int, zone: str) -> datetime:

@@ -38,7 +38,7 @@ def evaluate(
     found = _find(law, places, medium, audience, facts, at)
     ruling = combine(places, found)
     if ruling.decision == "allow":
-        turns = earliest(one.scene.turns_at for one in found if one.scene is not None)
+        turns = earliest(one.scene.frame.turns_at for one in found if one.scene is not None)
         return replace(ruling, valid_until=turns)
     if ruling.decision != "defer":
         return ruling
@@ -104,11 +104,14 @@ def _find(
 
 def _release(rule: Rule, scene: Scene, at: datetime) -> datetime | None:
     """Tell when a constraint no longer holds at the latest."""
-    days = {"attempts_30d": scene.calls_days, "refusal": scene.refusal_days + 1}
+    frame = scene.frame
+    days = {"attempts_30d": frame.calls_days, "refusal": frame.refusal_days + 1}
     moments = [
         midnight(local_date(at, scene.zone) + days[fact] * DAY, scene.zone)
         if fact in days
-        else opening(scene.hours, closing(scene.hours, at, scene.zone) or at, scene.zone)
+        else opening(
+            scene.frame.hours, closing(scene.frame.hours, at, scene.zone) or at, scene.zone
+        )
         for fact in rule.when
         if fact in ENDED_BY_TIME
     ]
@@ -118,7 +121,7 @@ def _release(rule: Rule, scene: Scene, at: datetime) -> datetime | None:
 def _when_open(scenes: Sequence[Scene], at: datetime) -> datetime:
     """Give the first moment at which all hours are open; the same, if there is none soon."""
     for _ in range(_MOST_STEPS):
-        opens = max(opening(scene.hours, at, scene.zone) or at for scene in scenes)
+        opens = max(opening(scene.frame.hours, at, scene.zone) or at for scene in scenes)
         if opens == at:
             break
         at = opens

@@ -1,8 +1,9 @@
 """Judging: what is on record and a moment in, a decision with its reasons out."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from app.journal import Media
@@ -15,10 +16,12 @@ from .packs import ENDED_BY_TIME, Rule
 from .places import Places
 from .records import NOTHING_KNOWN, Known, Terms
 from .rulings import Obligation, Reason, Ruling
+from .shapes import Shapes
 from .words import STRICTNESS, Decision, medium_of
 
 _MOST_STEPS = 12
 _MOST_LATER = 1_000
+_MOST_SHAPES = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class Hearing:
         self._scenes: dict[tuple[str, str], Scene | None] = {}
         self._strangers: dict[tuple[Places, Objection], Ruling] = {}
         self._later: dict[datetime, Hearing] = {}
+        self._briefs: dict[Hashable, Brief] = {}
+
+    @cached_property
+    def _shapes(self) -> Shapes:
+        return Shapes(self._law, self._at)
 
     def judge(self, known: Known, places: Places, *, objection: Objection = "none") -> Ruling:
         """Decide whether somebody may be contacted."""
@@ -66,20 +74,25 @@ class Hearing:
 
     def _judge(self, known: Known, places: Places, objection: Objection) -> Ruling:
         found = self._find(known, places, objection)
-        ruling = combine(places, found)
-        if ruling.decision == "defer":
+        next_at = ends = None
+        decision = strictest(found)
+        if decision == "defer":
             next_at = self._next(found, known, places, objection)
-            return replace(ruling, next_allowed_at=next_at)
-        if ruling.decision == "allow":
-            ends = [ends_at(known, one.scene) for one in found if one.scene is not None]
-            return replace(ruling, valid_until=earliest(ends))
-        return ruling
+        elif decision == "allow":
+            ends = earliest(ends_at(known, one.scene) for one in found if one.scene is not None)
+        return combine(places, found, next_allowed_at=next_at, valid_until=ends)
 
     def decide(self, known: Known, places: Places) -> Brief:
         """Decide, and tell no more than a line of a batch holds."""
-        if known is NOTHING_KNOWN:
-            ruling = self.judge(known, places)
-            return Brief(ruling.decision, ruling.reasons[0].code, ruling.next_allowed_at)
+        shape = (self._shapes.of(known), places)
+        brief = self._briefs.get(shape)
+        if brief is None:
+            if len(self._briefs) >= _MOST_SHAPES:
+                self._briefs.clear()
+            brief = self._briefs[shape] = self._decide(known, places)
+        return brief
+
+    def _decide(self, known: Known, places: Places) -> Brief:
         found = self._find(known, places, "none")
         decision = strictest(found)
         deciding = next(one.matched for one in found if one.matched.decision == decision)
@@ -156,18 +169,26 @@ def _release(rule: Rule, known: Known, scene: Scene, at: datetime) -> datetime |
     moments = []
     for fact in rule.when:
         if fact in ("call_window", "sms_window"):
-            moments.append(opening(scene.hours, at, scene.zone))
+            moments.append(opening(scene.frame.hours, at, scene.zone))
         elif fact in ENDED_BY_TIME:
             moments.append(released_at(fact, known, scene))
     return earliest(moments)
 
 
-def strictest(found: Iterable[Found]) -> Decision:
+def strictest(found: Sequence[Found]) -> Decision:
     """Tell the strictest of some decisions."""
+    if len(found) == 1:
+        return found[0].matched.decision
     return max((one.matched.decision for one in found), key=STRICTNESS.index)
 
 
-def combine(places: Places, found: Sequence[Found]) -> Ruling:
+def combine(
+    places: Places,
+    found: Sequence[Found],
+    *,
+    next_allowed_at: datetime | None = None,
+    valid_until: datetime | None = None,
+) -> Ruling:
     """Put together what several laws and clocks come to: the stricter wins."""
     decision = strictest(found)
     chapters = [one.scene.chapter for one in found if one.scene is not None]
@@ -181,9 +202,9 @@ def combine(places: Places, found: Sequence[Found]) -> Ruling:
     return Ruling(
         decision=decision,
         reasons=tuple(reasons),
-        next_allowed_at=None,
+        next_allowed_at=next_allowed_at,
         obligations=tuple(duties),
-        valid_until=None,
+        valid_until=valid_until,
         countries=places.countries,
         source=places.source,
         packs=tuple(dict.fromkeys(label for chapter in chapters for label in chapter.labels)),

@@ -59,7 +59,7 @@ class Matched:
 UNKNOWN_LAW = Matched("block", (UNKNOWN_JURISDICTION,))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Chapter:
     """What is in force in a country from one day on and before ``ends`` (None: nothing changes).
 
@@ -71,6 +71,8 @@ class Chapter:
     ends: date | None
     _rules: Mapping[tuple[Medium, Audience], tuple[tuple[Rule, Pack], ...]] = field(init=False)
     _answers: dict[tuple[Medium, Audience, Facts], Matched] = field(init=False)
+    _numbers: dict[tuple[ParameterName, Medium | None], int | None] = field(init=False)
+    _hours: dict[WindowFact, tuple[Hours, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Sort the rules by what they are about."""
@@ -87,6 +89,11 @@ class Chapter:
                 )
         self._rules = sorted_rules
         self._answers = {}
+        self._numbers = {}
+        self._hours = {
+            fact: tuple(one for pack in self.packs for one in pack.hours if one.fact == fact)
+            for fact in ("call_window", "sms_window")
+        }
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -131,14 +138,16 @@ class Chapter:
 
     def number(self, name: ParameterName, medium: Medium | None = None) -> int | None:
         """Give a number of the law, the strictest of those in force; None if there is none."""
-        values = [
-            one.value
-            for one in self.parameters
-            if one.name == name and (medium is None or medium in one.media)
-        ]
-        if not values:
-            return None
-        return max(values) if name in GROWING else min(values)
+        asked = (name, medium)
+        if asked not in self._numbers:
+            values = [
+                one.value
+                for one in self.parameters
+                if one.name == name and (medium is None or medium in one.media)
+            ]
+            strictest = max if name in GROWING else min
+            self._numbers[asked] = strictest(values) if values else None
+        return self._numbers[asked]
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -149,7 +158,7 @@ class Chapter:
 
     def hours(self, fact: WindowFact) -> tuple[Hours, ...]:
         """List all the hours of a window, of whichever days: what is asked may lie ahead."""
-        return tuple(one for pack in self.packs for one in pack.hours if one.fact == fact)
+        return self._hours[fact]
 
     @property
     def caller_ids(self) -> tuple[CallerIds, ...]:

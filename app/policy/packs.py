@@ -45,11 +45,12 @@ ENDED_BY_TIME: Mapping[str, frozenset[str | bool]] = {
 """What passes by itself, so that a constraint may wait for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dated:
     """What holds from one day on and before another (None: without an end), and where it stands.
 
-    ``place`` is a file and a line, for who must mend it.
+    ``place`` is a file and a line, for who must mend it. Each is itself and no other, so that it is
+    found in a memory without its fields being looked at.
     """
 
     starts: date
@@ -67,7 +68,7 @@ class Dated:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule(Dated):
     """A rule: what it does to a contact by one of ``media`` if each fact in ``when`` fits."""
 
@@ -100,7 +101,7 @@ class Rule(Dated):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Parameter(Dated):
     """A number that facts are computed with; without ``media`` it holds for all."""
 
@@ -112,7 +113,7 @@ class Parameter(Dated):
     note: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Hours(Dated):
     """When a window is open: on some days of the week (0: Monday), between minutes of the day.
 
@@ -127,7 +128,7 @@ class Hours(Dated):
     confidence: Confidence
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CallerIds(Dated):
     """The beginnings, in E.164, of numbers that an automated call may show."""
 

@@ -2,11 +2,13 @@
 
 Whoever keeps the records gives them as they are: which of them counts for a brand, an object, a
 medium and a moment is decided here, so that it is decided in one place. A ``brand`` is the number
-of the company for which somebody may be contacted; records of all brands are given.
+of the company for which somebody may be contacted; records of all brands are given. They are
+tuples, for a batch makes ten thousand of them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from app.journal import Media
 
@@ -14,8 +16,7 @@ from .facts import Purpose, Sector, Subscriber
 from .words import Audience
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentRecord:
+class ConsentRecord(NamedTuple):
     """A consent as it was recorded.
 
     ``complete``: no mention, wording or positive act is missing. ``unproven``: a third party
@@ -34,8 +35,7 @@ class ConsentRecord:
     slots: tuple[tuple[datetime, datetime], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ContractRecord:
+class ContractRecord(NamedTuple):
     """A contract, in force on the days [``from_on``, ``to_on``); None: it has no end.
 
     ``opt_out_offered``: when the address was collected for it, and in each message since, the
@@ -49,8 +49,7 @@ class ContractRecord:
     opt_out_offered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+class RequestRecord(NamedTuple):
     """That the person asked to be contacted about something."""
 
     brand: int
@@ -58,8 +57,7 @@ class RequestRecord:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(NamedTuple):
     """An attempt to call, answered or not; ``refused``: the person said not to call again.
 
     ``brand`` is None where it is not known: it counts for every brand.
@@ -84,8 +82,10 @@ class Profile:
     fits: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+NO_PROFILE = Profile()
+
+
+class Known(NamedTuple):
     """All that is on record about one contact point.
 
     ``attempts`` are calls, the newest first: all that were refused, and of the others those of
@@ -96,7 +96,7 @@ class Known:
     contracts: tuple[ContractRecord, ...] = ()
     requests: tuple[RequestRecord, ...] = ()
     attempts: tuple[AttemptRecord, ...] = ()
-    profile: Profile = field(default=Profile())
+    profile: Profile = NO_PROFILE
 
 
 NOTHING_KNOWN = Known()
