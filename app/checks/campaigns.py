@@ -59,19 +59,18 @@ class Campaign:
 
     def cells(self, batches: Sequence[Batch]) -> list[str]:
         """List the contact points of some rows, empty where there is none."""
+        delimiter = self.layout.delimiter
         if len(self.columns) > 1:
+            code, local = (
+                [cell for batch in batches for cell in batch.column(at, delimiter)]
+                for at in self.columns
+            )
             return [
-                "".join(clean(row[at]) for at in self.columns)
-                if max(self.columns) < len(row)
-                else ""
-                for batch in batches
-                for row in batch.cells
+                clean(before) + clean(cell) if cell else ""
+                for before, cell in zip(code, local, strict=True)
             ]
         (at,) = self.columns
-        try:
-            return [row[at] for batch in batches for row in batch.cells]
-        except IndexError:
-            return [row[at] if at < len(row) else "" for batch in batches for row in batch.cells]
+        return [cell for batch in batches for cell in batch.column(at, delimiter)]
 
 
 def read_campaign(source: BinaryIO, *, medium: Media, column: str | None) -> Campaign:
@@ -130,7 +129,7 @@ def read_groups(source: BinaryIO, layout: Layout) -> Iterator[list[Batch]]:
     """
     group: list[Batch] = []
     rows = 0
-    for batch in read_batches(source, layout):
+    for batch in read_batches(source, layout, raws_only=True):
         group.append(batch)
         rows += len(batch)
         if rows >= ROWS:

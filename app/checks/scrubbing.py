@@ -249,9 +249,10 @@ class _Scrubbing:
             found = await self._tools.look_ups.many(
                 {digest for _, digest in some}, medium=self._scrub.medium, brand=self._scrub.brand
             )
+            since = found.since.get
             for row, digest in some:
-                if digest in found.since:
-                    block.decide(row, found.since[digest])
+                if (at := since(digest)) is not None:
+                    block.decide(row, at)
         if self._judge is not None:
             await self._judge.judge(block, asked)
         return block

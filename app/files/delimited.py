@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .bad_file import BadFile
 from .layout import Layout
-from .limits import Limits
+from .limits import CELL_CHARACTERS, Limits
 from .lines import split_lines
 from .rows import Batch, Fault
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _END = "\ue000end"
 """A line put behind the last one: a record that holds it was still open there."""
+
+_LINE_ENDS = frozenset(("\n", "\r", "\r\n"))
 
 _READ_ON = {Fault.CELL_TOO_LONG, Fault.ROW_TOO_LONG, Fault.QUOTE_NOT_CLOSED}
 """Faults after which reading goes on at the next line, wherever the record seemed to end."""
@@ -37,8 +39,9 @@ class _Record(NamedTuple):
 class DelimitedReader:
     """Reads the lines of one file, many at a time, as batches of rows."""
 
-    def __init__(self, layout: Layout, limits: Limits) -> None:
-        """Begin after the layout's head."""
+    def __init__(self, layout: Layout, limits: Limits, *, raws_only: bool = False) -> None:
+        """Begin after the layout's head; ``raws_only`` as in ``read_batches``."""
+        self._raws_only = raws_only
         self._layout = layout
         self._limits = limits
         self._open: list[str] = []
@@ -77,8 +80,13 @@ class DelimitedReader:
 
     def _quick(self, lines: list[str]) -> Batch | None:
         """Read lines that are a record each; None if they are not."""
-        if max(map(len, lines)) > self._limits.row_characters:
+        longest = max(map(len, lines))
+        if longest > self._limits.row_characters:
             return None
+        lines_at = range(self._line, self._line + len(lines))
+        if self._raws_only and longest <= CELL_CHARACTERS and self._is_unquoted(lines):
+            faults = {at: Fault.BLANK for at, line in enumerate(lines) if line in _LINE_ENDS}
+            return Batch(self._number, lines_at, [], lines, faults)
         try:
             records = list(self._reader(chain(lines, (_END,))))
         except csv.Error:
@@ -89,8 +97,11 @@ class DelimitedReader:
         faults = {}
         if [] in records:
             faults = {at: Fault.BLANK for at, cells in enumerate(records) if not cells}
-        lines_at = range(self._line, self._line + len(lines))
         return Batch(self._number, lines_at, records, lines, faults)
+
+    def _is_unquoted(self, lines: list[str]) -> bool:
+        """Tell whether no cell can hold a line end or a delimiter."""
+        return self._layout.quote is not None and self._layout.quote not in "".join(lines)
 
     def _slow(self, lines: list[str], *, last: bool) -> tuple[Batch, int]:
         """Read record by record; tell also how many lines were read."""

@@ -81,20 +81,26 @@ def read_start(source: BinaryIO, *, limits: Limits = _LIMITS) -> tuple[Layout, l
     return layout, rows[: _SAMPLE_ROWS if is_whole else min(_SAMPLE_ROWS, len(rows) - 1)]
 
 
-def read_batches(source: BinaryIO, layout: Layout, *, limits: Limits = _LIMITS) -> Iterator[Batch]:
+def read_batches(
+    source: BinaryIO, layout: Layout, *, limits: Limits = _LIMITS, raws_only: bool = False
+) -> Iterator[Batch]:
     """Read all rows after the head, thousands at a time, from the start of ``source``.
 
-    How far it is can be asked of ``source.tell()``, packed or not.
+    How far it is can be asked of ``source.tell()``, packed or not. With ``raws_only`` the cells of
+    a batch may be left out, for whoever wants none or one of them: ``Batch.column`` splits.
 
     Raises:
         BadFile: the rest of the file cannot be read; what was given before it stands.
     """
     with _opened(source, limits) as (_, is_sheet, pieces):
         mark = b"" if is_sheet else layout.bom
-        yield from _batches(decoded(_without(mark, pieces), layout.encoding), layout, limits)
+        text = decoded(_without(mark, pieces), layout.encoding)
+        yield from _batches(text, layout, limits, raws_only=raws_only)
 
 
-def _batches(pieces: Iterable[str], layout: Layout, limits: Limits) -> Iterator[Batch]:
+def _batches(
+    pieces: Iterable[str], layout: Layout, limits: Limits, *, raws_only: bool = False
+) -> Iterator[Batch]:
     line = 1 + len(split_lines(layout.head))
     blocks = whole_lines(_after(layout.head, pieces), limits, line=line)
     if layout.format == "ndjson":
@@ -102,7 +108,7 @@ def _batches(pieces: Iterable[str], layout: Layout, limits: Limits) -> Iterator[
     elif layout.format == "lines":
         yield from one_row_a_line(blocks, _read_line, line=line)
     else:
-        yield from DelimitedReader(layout, limits).read(blocks)
+        yield from DelimitedReader(layout, limits, raws_only=raws_only).read(blocks)
 
 
 def read_rows(source: BinaryIO, layout: Layout, *, limits: Limits = _LIMITS) -> Iterator[Row]:

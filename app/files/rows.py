@@ -39,6 +39,7 @@ class Batch:
     """Number of the first row."""
     lines: Sequence[int]
     cells: list[list[str]]
+    """Of each row; empty where they were left out: then no row has a quote in it."""
     raws: list[str]
     faults: dict[int, Fault] = field(default_factory=dict)
     """By index in the batch; empty for nearly every batch."""
@@ -46,6 +47,18 @@ class Batch:
     def __len__(self) -> int:
         """Count its rows, faults and empty lines included."""
         return len(self.raws)
+
+    def column(self, at: int, delimiter: str) -> list[str]:
+        """Give one cell of each row, by its index from 0; empty where a row has none."""
+        if self.cells or not self.raws:
+            try:
+                return [row[at] for row in self.cells]
+            except IndexError:
+                return [row[at] if at < len(row) else "" for row in self.cells]
+        split = [raw.split(delimiter, at + 1) for raw in self.raws]
+        if min(map(len, split)) > at + 1:
+            return [cells[at] for cells in split]
+        return [cells[at].rstrip("\r\n") if at < len(cells) else "" for cells in split]
 
     def rows(self) -> Iterator[Row]:
         """Give its rows one by one."""
