@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from app.platform.problems import Problem
 
@@ -76,9 +77,7 @@ def read_form(model: type[Model], said: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(_without_blanks(said))
     except ValidationError as error:
-        raise BadForm(
-            {_field(fault["loc"]): _why(fault["type"]) for fault in error.errors()}
-        ) from None
+        raise BadForm({_field(fault["loc"]): _why(fault) for fault in error.errors()}) from None
 
 
 def _without_blanks(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,9 +90,13 @@ def _without_blanks(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _field(place: tuple[int | str, ...]) -> str:
     names = [part for part in place if isinstance(part, str)]
-    # What is said of the delivery as a whole is that its URL is missing.
-    return "delivery.url" if names == ["delivery"] else ".".join(names[:2])
+    return "delivery.url" if names == _WHOLE else ".".join(names[:2])
 
 
-def _why(fault: str) -> str:
-    return "fault.missing" if fault in ("missing", "value_error", "too_short") else "fault.form"
+_WHOLE = ["delivery"]
+"""What is said of the delivery as a whole is that its URL is missing."""
+
+
+def _why(fault: ErrorDetails) -> str:
+    missing = fault["type"] in ("missing", "too_short") or list(fault["loc"]) == _WHOLE
+    return "fault.missing" if missing else "fault.form"
