@@ -51,7 +51,7 @@ from app.points import (
 )
 
 from .doors import Form, browser_of, signed_in
-from .lawful import shown_with, what_is_lawful
+from .lawful import law_in_force, shown_with, what_is_lawful
 from .live import Streams, event, say_until
 from .pages import fill, go, page, pages, words_for
 from .scope import channels_of, find_own
@@ -337,6 +337,7 @@ async def _answer(
         identifier = _read(who, region)
     except UnusableIdentifier:
         return {"standing": None, "unusable": True}
+    law = await law_in_force(request)
     async with database_of(request).reading() as session:
         point = await find_point(session, keys, identifier)
         history = await read_history(session, point, channel=None)
@@ -354,6 +355,7 @@ async def _answer(
             session,
             keys,
             identifier,
+            law,
             language=words_for(request).language,
             region=region,
             at=now(),

@@ -4,15 +4,16 @@ The pages decide nothing: ``policy`` judges what ``contacts`` has on record. An 
 before any rule.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.checks import Counsel
 from app.contacts import (
     Attempt,
     Consent,
@@ -24,10 +25,9 @@ from app.contacts import (
     find_profile,
     known_to,
 )
-from app.identifiers import Identifier, country_of
+from app.identifiers import Identifier, region_of
 from app.journal import ALL_MEDIA, EVERY_BRAND, EVERY_MEDIUM, Media
 from app.parties import Directory
-from app.platform.clock import now
 from app.points import PointKeys, find_point
 from app.policy import (
     NOTHING_KNOWN,
@@ -38,9 +38,7 @@ from app.policy import (
     Objection,
     Places,
     Terms,
-    holiday_name,
     places_of,
-    the_law,
 )
 from app.registry import State, read_states
 
@@ -91,14 +89,12 @@ class Lawful:
         return (named | {one.brand for one in self.attempts}) - {EVERY_BRAND}
 
 
-async def law_in_force() -> Law:
-    """Read the packs of rules and the holidays, once for each process; it takes a moment."""
-
-    def read() -> Law:
-        holiday_name("FR", now().date())
-        return the_law()
-
-    return await asyncio.to_thread(read)
+async def law_in_force(request: Request) -> Law:
+    """Give the law as checks ask it, the operator's own pack in it."""
+    counsel = request.app.state.counsel
+    if not isinstance(counsel, Counsel):
+        raise TypeError("the app was started without a counsel")
+    return await counsel.law()
 
 
 async def shown_with(lawful: Lawful, directory: Directory, zone: ZoneInfo) -> dict[str, Any]:
@@ -119,6 +115,7 @@ async def what_is_lawful(
     session: AsyncSession,
     keys: PointKeys,
     identifier: Identifier,
+    law: Law,
     *,
     language: str,
     region: str,
@@ -128,14 +125,13 @@ async def what_is_lawful(
 
     ``region`` is the country of whoever nothing else tells.
     """
-    law = await law_in_force()
     found = await known_to(session, keys.digests.digests(identifier), at=at)
     known = next(iter(found.values()), NOTHING_KNOWN)
     point = await find_point(session, keys, identifier)
     states = [] if point is None else await read_states(session, [point])
     consents = await consents_on(session, keys.vault, point, channel=None)
     contracts = await contracts_on(session, keys.vault, point, channel=None)
-    places = places_of(known.profile, number=country_of(identifier), default=region)
+    places = places_of(known.profile, number=region_of(identifier), default=region)
     offers = _offers(consents, contracts)
     answers, incomplete = {}, False
     for medium in ALL_MEDIA:

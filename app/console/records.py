@@ -14,7 +14,7 @@ from app.platform.refusals import NotFound
 from app.points import DefaultRegion, ThePointKeys, find_point
 
 from .doors import Form
-from .lawful import shown_with, what_is_lawful
+from .lawful import law_in_force, shown_with, what_is_lawful
 from .pages import go, page, pages, words_for
 from .people import open_held
 
@@ -35,13 +35,19 @@ async def show_records(
     region: DefaultRegion,
 ) -> Response:
     """Show a person whether they may be contacted now, and what that rests on."""
-    at, words = now(), words_for(request)
+    at, words, law = now(), words_for(request), await law_in_force(request)
     found = []
     async with database_of(request).reading() as session:
         link = await open_held(session, request, vault, token, "preferences")
         for identifier in link.identifiers[:_MOST]:
             lawful = await what_is_lawful(
-                session, keys, identifier, language=words.language, region=region, at=at
+                session,
+                keys,
+                identifier,
+                law,
+                language=words.language,
+                region=region,
+                at=at,
             )
             shown = await shown_with(lawful, directory, words.zone)
             found.append({"name": mask(identifier), **shown})

@@ -56,7 +56,7 @@ class Day:
 @rules.get("")
 async def show_rules(request: Request, _visit: Signed) -> Response:
     """Show the rules of a country on a day, by what they do, with their sources."""
-    law, words = await law_in_force(), words_for(request)
+    law, words = await law_in_force(request), words_for(request)
     country = _country(request)
     on = _day(request) or now().astimezone(words.zone).date()
     chapter = law.chapter(country, on)
@@ -78,7 +78,7 @@ async def show_rules(request: Request, _visit: Signed) -> Response:
 @rules.get("/hours")
 async def show_hours(request: Request, _visit: Signed) -> Response:
     """Show on which days and at what hours a consumer of a country may be called."""
-    law, words, at = await law_in_force(), words_for(request), now()
+    law, words, at = await law_in_force(request), words_for(request), now()
     country, zone = _country(request), zones_of(_country(request))[0]
     today = at.astimezone(ZoneInfo(zone)).date()
     asked = request.query_params.get("year", "")
