@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import b64encode
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.wire import wire_time
 from tests.acts import Registry
+from tests.desk import drop
 from tests.doors import MAILER, SECRET, decision, door, listed, open_door, taken
 
 AUTH = {"authorization": f"Basic {b64encode(SECRET.encode()).decode()}"}
@@ -62,16 +64,34 @@ async def test_an_unsubscribe_at_a_provider_blocks_from_the_answer_on(
     assert await decision(admin, JO) == "block"
     assert await sent(client, path, event) == {"duplicate": 1}
     (one,) = (await admin.get("/v1/inbound-events")).json()["items"]
-    assert one["identifiers"] == ["j•••@example.com"]
     opt_out = (await admin.get(f"/v1/opt-outs/{one['opt_out']}")).json()
     assert (opt_out["reason"], opt_out["media"]) == ("unsubscribe", ["email"])
     assert opt_out["channel"] == MAILER
-    shown = await door(admin)
-    assert (shown["requests"], shown["state"]) == (2, "speaking")
-    assert {end: count for end, count in shown["events"].items() if count} == {
-        "recorded": 1,
-        "duplicate": 1,
+    assert drop(one, "id", "arrived_at", "opt_out") == {
+        "channel": MAILER,
+        "dialect": "postmark",
+        "occurred_at": event["ChangedAt"],
+        "act": "unsubscribe",
+        "outcome": "recorded",
+        "reason": "",
+        "review": False,
+        "identifiers": ["j•••@example.com"],
+        "request_sha256": sha256(json.dumps(event, separators=(",", ":")).encode()).hexdigest(),
     }
+    shown = await door(admin)
+    tallies = [drop(tally, "last_at") for tally in shown.pop("tallies")]
+    assert drop(shown, "first_at", "last_at") == {
+        "channel": MAILER,
+        "dialect": "postmark",
+        "state": "speaking",
+        "requests": 2,
+        "refused_at": None,
+        "events": dict.fromkeys(("lifted", "refused", "waiting", "dropped"), 0)
+        | {"recorded": 1, "duplicate": 1},
+    }
+    assert tallies == [
+        {"outcome": end, "reason": "", "count": 1} for end in ("recorded", "duplicate")
+    ]
 
 
 async def test_one_bad_event_is_listed_and_loses_no_other(

@@ -1,12 +1,15 @@
 """The pages of the doors for machines, as an officer's browser shows them."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 
 from app.accounts import Role
+from app.intake import waiting_complaints
 from app.platform.clock import now
 from app.platform.db import Database
+from app.points import PointKeys
 from tests.conftest import Caller
 from tests.doors import SECRET, open_door
 from tests.officers import browser_of
@@ -49,3 +52,17 @@ async def test_a_door_tells_what_it_received_recorded_and_refused_and_why(
     assert (await officer.get("/doors/front-desk")).status_code == 404
     (act,) = (await admin.get("/v1/audit?action=inbound-events.listed")).json()["items"]
     assert act["subject"] == "channel:mailer"
+
+
+async def test_a_report_of_spam_waits_for_no_answer(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, database: Database, caller: Caller
+) -> None:
+    officer = await browser_of(caller, database, Role.OFFICER)
+    path = await open_door(admin, "mailjet")
+    signed = Basic().sign([{"event": "spam", "email": "jo@example.com"}])
+    await client.post(path, content=signed.body, headers=signed.headers)
+    (opt_out,) = (await admin.get("/v1/opt-outs?reason=complaint")).json()["items"]
+    assert "nobody waits for an answer" in words_in(await officer.get(f"/opt-outs/{opt_out['id']}"))
+    keys = PointKeys.from_settings(database.settings)
+    async with database.reading() as session:
+        assert await waiting_complaints(session, keys, ZoneInfo("UTC"), limit=5) == []

@@ -104,6 +104,8 @@ def _opt_out(door: Door, arrival: Arrival) -> OptOut:
         NO_KEY,
         evidence=_evidence(door, arrival),
         verified=arrival.event is None or arrival.event.verified,
+        # Whoever presses a button against spam has written to nobody.
+        answered_at=door.at if arrival.act is Act.COMPLAINT else None,
     )
 
 

@@ -55,7 +55,8 @@ class OptOut:
     """An opt-out as it was taken; ``brand`` 0 is every brand, ``key`` 0 that no key brought it.
 
     ``user`` is who recorded it in the console, ``door`` by which page a person themselves did.
-    ``verified`` is false where nothing proves that it is their contact point.
+    ``verified`` is false where nothing proves that it is their contact point. A complaint that
+    nobody waits for an answer to was answered when it was recorded.
     """
 
     id: UUID
@@ -106,9 +107,10 @@ def occurred(said_at: datetime | None, at: datetime, *, pointer: str) -> datetim
 
 _INSERT = """
 INSERT INTO opt_outs (id, recorded_at, occurred_at, channel, reason, media, brand, key,
-                      recorded_by, reference, evidence, user_id, door)
+                      recorded_by, reference, evidence, user_id, door, answered_at)
 VALUES (:id, :recorded_at, :occurred_at, :channel, :reason, :media, :brand, :key,
-        :recorded_by, :reference, CAST(:evidence AS jsonb), :user_id, :door)
+        :recorded_by, :reference, CAST(:evidence AS jsonb), :user_id, :door,
+        :answered_at)
 """
 _KEEP = text(f"""{_INSERT}
 ON CONFLICT (channel, reference) WHERE reference IS NOT NULL DO NOTHING
@@ -142,6 +144,7 @@ def _row_of(opt_out: OptOut) -> dict[str, Any]:
         "evidence": None if opt_out.evidence is None else json.dumps(dict(opt_out.evidence)),
         "user_id": opt_out.user,
         "door": opt_out.door,
+        "answered_at": opt_out.answered_at,
     }
 
 
