@@ -123,6 +123,7 @@ async def test_a_stop_blocks_and_is_confirmed_once(
         ("request", "waiting", "asks-to-be-contacted"),
         ("stop_keyword", "recorded", ""),
         ("stop_keyword", "recorded", ""),
+        ("unclear", "waiting", "not-understood"),
     ]
 
 
@@ -197,6 +198,28 @@ async def test_what_was_no_objection_is_voided_by_a_named_human(
     assert await reviews(admin) == []
 
 
+async def test_what_nobody_understood_is_recorded_by_who_does(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str
+) -> None:
+    german = ("Bitte nie wieder schreiben.", "Vielen Dank für das Kraut!")
+    for number, words in enumerate(german):
+        mail = letter(words, **{"From": f"p{number}@example.com", "Message-ID": f"<{number}>"})
+        assert await post(client, officer, mail) == {"waiting": 1}
+    objection, thanks = await reviews(admin)
+    assert [one["event"]["act"] for one in (objection, thanks)] == ["unclear", "unclear"]
+    assert await decision(admin, "p0@example.com") == "allow"
+    path = f"/v1/inbound-reviews/{objection['event']['id']}/confirm"
+    first = await admin.post(path)
+    assert (first.status_code, first.json()["position"] is None) == (200, False)
+    assert (await admin.post(path)).json()["position"] is None
+    assert await decision(admin, "p0@example.com") == "block"
+    path = f"/v1/inbound-reviews/{thanks['event']['id']}"
+    aside = await admin.post(f"{path}/void", json={"reason": "thanks us"})
+    assert (aside.status_code, aside.json()["position"]) == (200, None)
+    assert (await admin.post(f"{path}/confirm")).status_code == 409
+    assert (await decision(admin, "p1@example.com"), await reviews(admin)) == ("allow", [])
+
+
 async def test_what_was_voided_by_itself_needs_no_look(
     client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str
 ) -> None:
@@ -236,7 +259,7 @@ async def test_a_token_of_ours_tells_who_whatever_address_the_mail_comes_from(
     assert await decision(admin, "anna@example.com", brand="pickles") == "allow"
     assert await decision(admin, JO) == "allow"
     # One that does not open says nothing; the mail is read like any other.
-    assert await post(client, officer, letter("Hello", Subject="Q" * 120)) == {"dropped": 1}
+    assert await post(client, officer, letter("Hello", Subject="Q" * 120)) == {"waiting": 1}
     assert await post(client, officer, letter("STOP", Subject=token[:-4] + "AAAA")) == {
         "recorded": 1
     }

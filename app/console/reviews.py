@@ -100,12 +100,15 @@ async def confirm_one(
     request: Request,
     visit: Officer,
     session: Session,
+    keys: ThePointKeys,
+    region: DefaultRegion,
     fields: Form,
 ) -> Response:
     """Say that it was an objection, or that a wish was seen."""
     del fields
+    by = visit.user.actor
     try:
-        await confirm_review(session, id, by=visit.user.actor, at=now())
+        await confirm_review(session, keys, id, by=by, region=region, at=now())
     except AlreadyReviewed:
         return go(request, "/reviews?already=1")
     return go(request, "/reviews")

@@ -67,6 +67,8 @@ async def _record(session: AsyncSession, keys: PointKeys, door: Door, arrival: A
         return Done(arrival.id, Outcome.REFUSED, arrival.reason)
     if arrival.act is Act.REQUEST:
         return Done(arrival.id, Outcome.WAITING, "asks-to-be-contacted")
+    if arrival.act is Act.UNCLEAR:
+        return Done(arrival.id, Outcome.WAITING, "not-understood")
     if arrival.act is Act.NOTHING:
         return Done(arrival.id, Outcome.DROPPED)
     if arrival.occurred_at is None:

@@ -12,16 +12,20 @@ from uuid import UUID
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.identifiers import Unusable, mask, normalise
+from app.identifiers import Identifier, Unusable, mask, normalise
+from app.journal import EVERY_BRAND, EVERY_MEDIUM, Reason
 from app.parties import note
+from app.platform.ids import new_id
 from app.platform.problems import Problem
 from app.platform.refusals import NotFound
 from app.points import PointKeys
 
 from .desk import points_of
 from .dialects import DIALECTS, MISREAD, Act, Fields, Outcome
-from .inbound_events import KeptEvent, kept_event
-from .opt_outs import find_opt_out, void
+from .inbound_events import Done, KeptEvent, kept_event, note_done
+from .opt_outs import OptOut, find_opt_out, void
+from .people import NO_KEY
+from .receipts import accept
 from .tables import InboundEventRow, OptOutRow
 
 _TEXTS = ("subject", "text", "Body", "SpeechResult")
@@ -116,18 +120,63 @@ async def count_reviews(session: AsyncSession) -> int:
     return int(counted)
 
 
-async def confirm_review(session: AsyncSession, event: UUID, *, by: str, at: datetime) -> Reviewed:
+async def confirm_review(
+    session: AsyncSession, keys: PointKeys, event: UUID, *, by: str, region: str, at: datetime
+) -> Reviewed:
     """Say that it was an objection, or that a wish was seen; again changes nothing.
 
+    What nobody had understood is recorded only now, as of when it came.
+
     Raises:
-        NotFound: no such event is to be reviewed.
+        NotFound: no such event is to be reviewed, or an erasure took what it said.
         AlreadyReviewed: it was voided.
     """
-    await _find(session, event)
+    row = await _find(session, event)
+    position = None
+    if row.act == Act.UNCLEAR and row.reviewed_at is None:
+        position = await _record(session, keys, row, by=by, region=region, at=at)
     decided = await _decide(session, event, voided=False, by=by, at=at)
     if decided == at:
         await note(session, by, "inbound-review.confirmed", f"event:{event}", at)
-    return Reviewed(decided, None)
+    elif position is not None:
+        raise AlreadyReviewed("Somebody confirmed this at the same moment.")
+    return Reviewed(decided, position)
+
+
+async def _record(
+    session: AsyncSession,
+    keys: PointKeys,
+    row: InboundEventRow,
+    *,
+    by: str,
+    region: str,
+    at: datetime,
+) -> int:
+    """Record what somebody wrote as the widest objection, for a colleague says that it is one."""
+    event = kept_event(row, keys.vault)
+    people = [] if event.fields is None else people_in(event.dialect, event.fields, region)
+    if not people:
+        raise NotFound("What this event said is gone.")
+    opt_out = OptOut(
+        new_id(),
+        at,
+        row.arrived_at,
+        row.channel,
+        Reason.OBJECTION,
+        EVERY_MEDIUM,
+        EVERY_BRAND,
+        NO_KEY,
+        recorded_by=by,
+        evidence={
+            "kind": "other",
+            "reference": f"inbound:{row.id}",
+            "sha256": row.request.hex(),
+        },
+        verified=False,
+    )
+    receipt = await accept(session, keys, opt_out, people)
+    await note_done(session, [Done(row.id, Outcome.RECORDED, "confirmed", opt_out.id)])
+    return receipt.position
 
 
 async def void_review(
@@ -135,12 +184,16 @@ async def void_review(
 ) -> Reviewed:
     """Say that it was no objection: its opt-out is voided, as any that was a mistake.
 
+    What nobody had understood was not recorded, and is not now.
+
     Raises:
         NotFound: no such event is to be reviewed.
         NothingToVoid: it recorded nothing.
         AlreadyReviewed: it was confirmed.
     """
     row = await _find(session, event)
+    if row.act == Act.UNCLEAR and row.opt_out is None:
+        return Reviewed(await _decide(session, event, voided=True, by=by, at=at), None)
     if row.opt_out is None:
         raise NothingToVoid("This event recorded nothing; confirm that it was seen.")
     opt_out = await find_opt_out(session, row.opt_out, channel=None)
@@ -192,14 +245,19 @@ async def _review(
 
 
 def masked_in(dialect: str, fields: Fields, region: str) -> list[str]:
-    """Read again whom an event names; what cannot be read is not shown."""
+    """Read again whom an event names, masked; what cannot be read is not shown."""
+    return [mask(one) for one in people_in(dialect, fields, region)]
+
+
+def people_in(dialect: str, fields: Fields, region: str) -> list[Identifier]:
+    """Read again whom an event names, as far as that can be read."""
     known = DIALECTS.get(dialect)
     if known is None:
         return []
-    shown = []
+    found: list[Identifier] = []
     try:
         for kind, value in known.translate(fields, {}).identifiers:
-            shown.append(mask(normalise(kind, value, region=region)))
+            found.append(normalise(kind, value, region=region))
     except (Unusable, *MISREAD):
-        return shown
-    return shown
+        return found
+    return found

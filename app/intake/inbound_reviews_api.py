@@ -89,8 +89,9 @@ async def list_inbound_reviews(
 ) -> Page[ReviewOut]:
     """List what people wrote or said that a colleague should look at, the oldest first.
 
-    What says stop in other words blocks already. A wish to be contacted again has changed nothing,
-    and needs a reinstatement with its proof. The words are kept for OPTOUT_INBOUND_DAYS.
+    What says stop in other words blocks already; what was not understood (`unclear`) does not. A
+    wish to be contacted again has changed nothing, and needs a reinstatement with its proof. The
+    words are kept for OPTOUT_INBOUND_DAYS.
     """
     after = query.after(UUID)
     found = await list_reviews(
@@ -117,11 +118,16 @@ async def confirm_inbound_review(
     id: UUID,  # noqa: A002 - the name in the address
     caller: Admin,
     session: Session,
+    keys: ThePointKeys,
+    region: DefaultRegion,
     once: Once,
 ) -> DecidedOut:
-    """Confirm that it was an objection, or that a wish to be contacted again was seen."""
+    """Confirm that it was an objection, or that a wish to be contacted again was seen.
+
+    What was not understood (`unclear`) is recorded now, for every medium and brand.
+    """
     await once.replay(by=caller.key)
-    decided = await confirm_review(session, id, by=caller.actor, at=now())
+    decided = await confirm_review(session, keys, id, by=caller.actor, region=region, at=now())
     return await once.remember(_out(id, decided), status=200)
 
 

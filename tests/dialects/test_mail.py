@@ -99,7 +99,8 @@ def said(mail: EmailMessage | str | bytes) -> tuple[Act, bool]:
     return event.act, event.review
 
 
-STOP, LOOK, NOTHING = (Act.OBJECTION, False), (Act.OBJECTION, True), (Act.NOTHING, False)
+STOP, LOOK = (Act.OBJECTION, False), (Act.OBJECTION, True)
+UNCLEAR, NOTHING = (Act.UNCLEAR, True), (Act.NOTHING, False)
 
 
 def test_a_signature_of_the_reference_library_is_let_in() -> None:
@@ -156,30 +157,30 @@ def test_a_thousand_recipients_complain_each_and_what_is_more_is_said() -> None:
     [
         (letter("STOP"), STOP),
         (letter("Please take me off your list."), LOOK),
-        (letter("Where is my order?"), NOTHING),
+        (letter("Where is my order?"), UNCLEAR),
         (letter(Subject="unsubscribe"), STOP),
         (letter(Subject="=?utf-8?q?D=C3=A9sinscription?="), STOP),
         (letter("OUI"), (Act.REQUEST, True)),
         # What is quoted is not said, nor a subject that is answered.
-        (letter(f"Where is my order?\n\n> {FOOTER}"), NOTHING),
+        (letter(f"Where is my order?\n\n> {FOOTER}"), UNCLEAR),
         (
             letter(
                 f"Merci !\n\nLe ven. 27 nov. 2026 à 10:00, Us <u@example.com>\n a écrit :\n{FOOTER}"
             ),
-            NOTHING,
+            UNCLEAR,
         ),
-        (letter(f"Thanks\n\nOn Fri, 27 Nov 2026 at 10:00, Us wrote:\n\n{FOOTER}"), NOTHING),
+        (letter(f"Thanks\n\nOn Fri, 27 Nov 2026 at 10:00, Us wrote:\n\n{FOOTER}"), UNCLEAR),
         (
             letter(f"ok\n\nDe : Us\nEnvoyé : vendredi 27 novembre\nObjet : Promo\n\n{FOOTER}"),
-            NOTHING,
+            UNCLEAR,
         ),
-        (letter(f"ok\n-----Original Message-----\n{FOOTER}"), NOTHING),
-        (letter("ok", Subject="Re: How to unsubscribe"), NOTHING),
+        (letter(f"ok\n-----Original Message-----\n{FOOTER}"), UNCLEAR),
+        (letter("ok", Subject="Re: How to unsubscribe"), UNCLEAR),
         (letter(f"\n> {FOOTER}\n\nPlease do not write again."), LOOK),
         (letter(f"On 27 Nov 2026, Us wrote:\n> {FOOTER}\n\nSTOP"), STOP),
-        (letter("ok\n-- \nJo, head of stop motion"), NOTHING),
-        (letter("", html=f'<p>ok</p><div class="gmail_quote">{FOOTER}</div>'), NOTHING),
-        (letter("", html=f"<p>ok</p><blockquote>{FOOTER}</blockquote>"), NOTHING),
+        (letter("ok\n-- \nJo, head of stop motion"), UNCLEAR),
+        (letter("", html=f'<p>ok</p><div class="gmail_quote">{FOOTER}</div>'), UNCLEAR),
+        (letter("", html=f"<p>ok</p><blockquote>{FOOTER}</blockquote>"), UNCLEAR),
         (letter("", html="<style>p{}</style><p>Ne m&#39;&eacute;crivez <b>plus</b></p>"), LOOK),
         # Machines answer too.
         (letter("I am away. To unsubscribe: stop", Auto_Submitted="auto-replied"), NOTHING),
@@ -219,7 +220,7 @@ def test_a_token_in_the_subject_unsubscribes_whatever_the_mail_says() -> None:
     (event,) = events(letter("This message was sent by your mail program.", Subject=TOKEN))
     assert (event.act, event.review, event.tokens) == (Act.UNSUBSCRIBE, False, [TOKEN])
     fields = MAIL.split(Request("", {}, bytes(letter("Hello", Subject=TOKEN))), {})[0]
-    assert MAIL.translate({**fields, "tokens": []}, {}).act is Act.NOTHING
+    assert MAIL.translate({**fields, "tokens": []}, {"unclear": "drop"}).act is Act.NOTHING
 
 
 @pytest.mark.parametrize("charset", ["", "utf-8", "iso-8859-1", "windows-1252", "nonsense", "zlib"])

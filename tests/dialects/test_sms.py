@@ -125,6 +125,13 @@ def test_numbers_come_with_their_country_unless_the_channel_says_otherwise() -> 
         assert event.identifiers == [(Kind.PHONE, written)]
 
 
+def test_what_says_nothing_is_dropped_or_listed_as_the_channel_wants() -> None:
+    body = f"from={PERSON}&text=Wo ist mein Paket?".encode()
+    for unclear, act in (("drop", Act.NOTHING), ("review", Act.UNCLEAR), (None, Act.UNCLEAR)):
+        (event,) = events("", body, {"unclear": unclear})
+        assert event.act is act
+
+
 def test_what_bears_neither_id_nor_time_is_new_whenever_it_comes() -> None:
     first, second = (events("", b"from=33639980042&text=STOP", {})[0] for _ in range(2))
     assert first.id != second.id

@@ -88,7 +88,7 @@ def test_another_signature_is_not(posted: Request, reason: str) -> None:
         (message("arrêt svp"), Act.STOP_KEYWORD, False, True),
         (message("ne m'écrivez plus"), Act.OBJECTION, True, True),
         (message("OUI"), Act.REQUEST, True, False),
-        (message("Où est mon colis ?"), Act.NOTHING, False, False),
+        (message("Où est mon colis ?"), Act.UNCLEAR, True, False),
         (message(""), Act.NOTHING, False, False),
         # What the account's owner has made a keyword there, it has answered.
         (message("parez", OptOutType="STOP"), Act.STOP_KEYWORD, False, False),

@@ -73,6 +73,7 @@ class Act(Word):
 
     ``RESUBSCRIBE`` lifts what the same channel laid, by the person's own later act. ``REQUEST`` is
     a wish to be contacted again that proves nothing: it changes nothing, a person looks at it.
+    ``UNCLEAR`` is somebody's own words that say nothing that we know: a person looks at it.
     ``DELIVERED`` may lift hard bounces. ``NOTHING`` is counted and dropped.
     """
 
@@ -86,6 +87,7 @@ class Act(Word):
     RESUBSCRIBE = 20
     REQUEST = 21
     DELIVERED = 22
+    UNCLEAR = 23
     NOTHING = 30
 
     @property

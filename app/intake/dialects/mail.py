@@ -2,8 +2,9 @@
 
 Whoever hands it over signs by Standard Webhooks, as `optout inbound mail` does. A complaint is a
 report of RFC 5965; an unsubscribe carries a token of ours, or the word alone; what else a person
-writes is read, and what is not surely an objection is one until somebody has looked. The time that
-a mail bears is its sender's word: it counts from when it arrives.
+writes is read, and what is not surely an objection is one until somebody has looked; what says
+nothing that we know is listed, unless the option `unclear` is `drop`. The time that a mail bears is
+its sender's word: it counts from when it arrives.
 """
 
 import hashlib
@@ -184,15 +185,17 @@ def _addresses(value: str) -> list[str]:
     return found or _ADDRESS.findall(plain)
 
 
-def _translate(fields: Fields, _options: Options) -> Event:
+def _translate(fields: Fields, options: Options) -> Event:
     if fields["kind"] != "letter":
         return _complaint(fields)
     tokens = [str(one) for one in fields["tokens"]]
     says = min(Says(fields["says"]), read_wording(fields["text"]).says, key=_STRONGEST.index)
     heard = says is not Says.NOTHING or not fields["whole"]
     # What a mail program sends for a click on "unsubscribe" says nothing but that.
-    if not tokens and (not heard or (fields["automatic"] and says is not Says.STOP)):
+    if not tokens and fields["automatic"] and says is not Says.STOP:
         return NOTHING
+    if not tokens and not heard:
+        return _unclear(fields, options)
     if tokens and says in (Says.STOP, Says.NOTHING):
         act, review = Act.UNSUBSCRIBE, False
     elif says is Says.START:
@@ -210,6 +213,14 @@ def _translate(fields: Fields, _options: Options) -> Event:
         # Anybody can write anybody's address as the sender's.
         verified=bool(tokens),
     )
+
+
+def _unclear(fields: Fields, options: Options) -> Event:
+    """List a letter that says nothing that we know, unless the channel's options drop it."""
+    if options.get("unclear") == "drop":
+        return NOTHING
+    people = _people(fields)
+    return Event(Act.UNCLEAR, people, review=True, evidence="email", verified=False)
 
 
 def _complaint(fields: Fields) -> Event:

@@ -165,6 +165,7 @@ def _translate(fields: Fields, options: Options) -> Event:
         sender if options.get("national") is True else _international(sender),
         id=optional(fields, "id"),
         recipient=optional(fields, "recipient"),
+        options=options,
     )
     return replace(event, occurred_at=_time(fields))
 

@@ -87,13 +87,13 @@ def _split(request: Request, _options: Options) -> Sequence[Fields]:
 
 def _translate(fields: Fields, options: Options) -> Event:
     if "MessageSid" in fields:
-        return _message(fields)
+        return _message(fields, options)
     if "CallSid" in fields:
         return _call(fields, options)
     raise Unreadable("no-messagesid")
 
 
-def _message(fields: Fields) -> Event:
+def _message(fields: Fields, options: Options) -> Event:
     # What the account calls a STOP is one, whatever words its owner has put there.
     words = {"STOP": "STOP", "START": "START", "HELP": ""}.get(str(fields.get("OptOutType")))
     wrote = optional(fields, "Body") or "" if words is None else words
@@ -102,6 +102,7 @@ def _message(fields: Fields) -> Event:
         _number(text(fields, "From")),
         id=text(fields, "MessageSid"),
         recipient=_number(optional(fields, "To") or ""),
+        options=options,
     )
     # An account that knows the word has answered it already.
     return replace(event, confirms=words is None and event.act.reason is not None)
@@ -123,6 +124,7 @@ def _call(fields: Fields, options: Options) -> Event:
         _number(text(fields, person)),
         id=f"{text(fields, 'CallSid')} {pressed or words}",
         recipient=_number(optional(fields, us) or ""),
+        options=options,
     )
     return replace(event, evidence="other", confirms=event.act.reason is not None)
 

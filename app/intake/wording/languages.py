@@ -21,12 +21,14 @@ _GAP = r"(?:\S+ ){0,4}"
 class Language:
     """How one language says it; the patterns search words that are each followed by a space.
 
-    ``stop`` and ``start`` are the whole of a message, ``courtesy`` is what may stand beside.
+    ``stop``, ``start`` and ``doubtful`` (what may well mean stop) are the whole of a message,
+    ``courtesy`` is what may stand beside.
     """
 
     code: str
     stop: frozenset[str]
     start: frozenset[str]
+    doubtful: frozenset[str]
     courtesy: re.Pattern[str]
     says_stop: re.Pattern[str]
     says_start: re.Pattern[str]
@@ -54,6 +56,7 @@ def _language(code: str, table: Mapping[str, Any]) -> Language:
         code,
         stop,
         frozenset(map(_words, alone["start"])),
+        frozenset(map(_words, alone["doubtful"])),
         _any_of(alone["courtesy"], groups),
         _any_of(phrases["stop"], groups),
         _any_of(phrases["start"], groups),

@@ -66,7 +66,8 @@ def _read(language: Language, words: list[str], lines: list[str]) -> Says:
         return Says.STOP
     if alone in language.start:
         return Says.START
-    if any(map(language.says_stop.search, lines)) or _misspelt(language, alone, lines):
+    in_other_words = any(map(language.says_stop.search, lines))
+    if in_other_words or alone in language.doubtful or _misspelt(language, alone, lines):
         return Says.STOP_IN_OTHER_WORDS
     if any(map(language.says_start.search, lines)):
         return Says.START
