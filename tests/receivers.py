@@ -156,14 +156,18 @@ async def receiver(*answers: Says, otherwise: Says = OK) -> AsyncIterator[Receiv
 async def until(
     happened: Callable[[], bool | Awaitable[bool]], *, seconds: float = PATIENCE
 ) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
+    """Wait until something is so; who asks the registry asks less and less often."""
+    deadline, pause = time.monotonic() + seconds, 0.02
     while True:
         answer = happened()
-        if answer if isinstance(answer, bool) else await answer:
+        if not isinstance(answer, bool):
+            # Each question costs what the answer waits for.
+            pause = min(1.25 * pause, 0.1)
+            answer = await answer
+        if answer:
             return
         assert time.monotonic() < deadline, "it did not come"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
 
 
 class Table:
