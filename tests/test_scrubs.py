@@ -5,6 +5,8 @@ import io
 import random
 import zipfile
 
+from app.checks.campaigns import read_groups
+from app.files import read_layout
 from app.journal import Media
 from app.platform.db import Database
 from tests.acts import Registry, minute, phone
@@ -258,3 +260,12 @@ async def test_a_file_of_a_header_alone_is_done_at_once(database: Database, call
         job = await scrub(client, b"id;phone\r\n", medium="voice")
         assert (job["rows"], job["counts"]["allow"]) == (0, 0)
         assert await result(client, job) == b"id;phone;decision;code;since\r\n"
+
+
+def test_rows_are_decided_by_the_thousand_and_long_ones_by_the_megabyte() -> None:
+    short, long = b"0639980001;x\n", b"0639980001;" + b"x" * 100_000 + b"\n"
+    for row, rows, expected in ((short, 100_000, 3), (long, 130, 4)):
+        source = io.BytesIO(b"phone;x\n" + row * rows)
+        groups = list(read_groups(source, read_layout(source)))
+        assert sum(len(batch) for group in groups for batch in group) == rows
+        assert len(groups) == expected

@@ -19,7 +19,7 @@ from app.points import PointKeys
 from tests.acts import Registry, minute, phone
 from tests.conftest import Caller
 from tests.resting import at_rest
-from tests.scrubbing import Shown, refreshed, result, scrub, working
+from tests.scrubbing import Shown, ended, refreshed, result, scrub, working
 
 LIST = "phone\n" + "".join(f"{phone(number).value}\n" for number in range(6))
 
@@ -107,6 +107,19 @@ async def test_a_person_under_an_older_digest_key_is_found(
         await Registry(newer).object(phone(2))
         again = await refreshed(client, job)
         assert [*await answers(client, again)] == [phone(2).value]
+
+
+async def test_answers_of_a_program_that_grouped_rows_otherwise_are_not_gone_on_with(
+    database: Database, caller: Caller
+) -> None:
+    client = await caller("checks")
+    async with working(database):
+        job = await scrub(client, LIST.encode(), medium="voice")
+        async with database.transaction() as session:
+            await session.execute(text("UPDATE jobs SET resume = resume - 'grouping'"))
+        again = await client.post(f"/v1/scrubs/{job['id']}/refresh")
+        failed = await ended(client, again.json()["id"], "failed")
+        assert failed["error"]["code"] == "keys-changed"
 
 
 async def test_a_scrub_is_shown_to_its_own_key_and_to_administrators(

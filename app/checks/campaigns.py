@@ -36,6 +36,10 @@ from .answers import (
 
 ROWS = 32_768
 """Rows that are decided together, at least; a batch of a file's reader may have more."""
+CHARACTERS = 4_194_304
+"""Of the rows that are decided together, from which on there are enough."""
+GROUPING = 1
+"""Counts the ways in which rows were ever grouped: answers are kept by the group."""
 APPENDED = ("decision", "code", "since")
 APPENDED_BY_LAW = (*APPENDED, "next_allowed_at")
 _KINDS = {
@@ -124,17 +128,20 @@ def _named(
 def read_groups(source: BinaryIO, layout: Layout) -> Iterator[list[Batch]]:
     """Read the rows, some ten thousand at a time; the same file gives the same groups.
 
+    Rows that are long come in smaller groups: several of these are in memory at once.
+
     Raises:
         BadFile: the rest of the file cannot be read.
     """
     group: list[Batch] = []
-    rows = 0
+    rows = characters = 0
     for batch in read_batches(source, layout, raws_only=True):
         group.append(batch)
         rows += len(batch)
-        if rows >= ROWS:
+        characters += sum(map(len, batch.raws))
+        if rows >= ROWS or characters >= CHARACTERS:
             yield group
-            group, rows = [], 0
+            group, rows, characters = [], 0, 0
     if group:
         yield group
 

@@ -42,6 +42,7 @@ from .answers import BLANK, NO_DIGEST, Answers, Block, Changes
 from .campaigns import (
     COUNTS,
     COUNTS_BY_LAW,
+    GROUPING,
     Campaign,
     blank_rows,
     count_rows,
@@ -91,7 +92,8 @@ class Place:
     ``after`` is the journal's position before the first look-up, ``blocks`` and ``rows`` what is
     answered, ``written`` and ``size`` the groups and bytes of the result; ``keys`` and ``tables``
     are the digest keys of the answers, and the phone tables that numbers were read by.
-    ``judged_at`` is the moment that the law is asked about, empty where it is not asked.
+    ``judged_at`` is the moment that the law is asked about, empty where it is not asked;
+    ``grouping`` is how its program grouped the rows.
     """
 
     answers: str
@@ -105,6 +107,7 @@ class Place:
     size: int = 0
     media_type: str = ""
     judged_at: str = ""
+    grouping: int = 0
 
     @classmethod
     def read(cls, resume: Mapping[str, Any]) -> "Place":
@@ -169,7 +172,8 @@ class _Scrubbing:
     def _fits(self, place: Place) -> bool:
         """Tell whether answers can be compared with what this process would look up."""
         keys = set(self._tools.key_numbers)
-        return place.tables == PHONE_TABLES and keys.issubset(place.keys)
+        is_alike = (place.tables, place.grouping) == (PHONE_TABLES, GROUPING)
+        return is_alike and keys.issubset(place.keys)
 
     async def drop(self) -> None:
         """Let the answers of a scrub that failed be deleted."""
@@ -195,7 +199,7 @@ class _Scrubbing:
         if job is None or place is None or job.position is None:
             raise FileGone(str(scrub))
         if not self._fits(place):
-            raise JobFailed("keys-changed", "Keys or phone tables have changed: scrub it anew.")
+            raise JobFailed("keys-changed", "Keys, phones or program changed: scrub it anew.")
         place = replace(place, after=job.position)
         return Answers(self._tools.storage, UUID(place.answers)), place
 
@@ -208,7 +212,7 @@ class _Scrubbing:
                 keys = self._tools.key_numbers
             else:
                 after, keys = self._before[1].after, self._before[1].keys
-            place = Place(str(answers), after, keys, judged_at=judged_at)
+            place = Place(str(answers), after, keys, judged_at=judged_at, grouping=GROUPING)
             await keep_file(session, answers, until=self._scrub.expires_at)
             await self._work.save(session, Progress(resume=asdict(place), done_rows=0))
         return place

@@ -157,7 +157,9 @@ def _await_rows(ours: Program, key: str, number: str, rows: int) -> bool:
     headers = {"Authorization": f"Bearer {key}"}
     while True:
         one = (
-            httpx.get(f"{ours.url}/v1/imports/{number}", headers=headers).raise_for_status().json()
+            httpx.get(f"{ours.url}/v1/imports/{number}", headers=headers, timeout=60)
+            .raise_for_status()
+            .json()
         )
         if one["state"] == "failed":
             raise RuntimeError(f"the import failed: {one['detail']}")

@@ -69,7 +69,7 @@ class Receivers:
             TimeoutError: one has not in time.
         """
         deadline = time.monotonic() + seconds
-        while httpx.post(f"{self.control}/least").raise_for_status().json() < position:
+        while httpx.post(f"{self.control}/least", timeout=60).raise_for_status().json() < position:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"position {position} has not reached every receiver")
             time.sleep(0.05)
