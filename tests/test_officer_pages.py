@@ -70,6 +70,14 @@ async def test_each_role_sees_and_does_what_is_its_own(
     )
 
 
+async def test_a_registry_without_a_channel_leads_its_admin_to_the_first_steps(
+    browsers: Browsers,
+) -> None:
+    assert leads_to(await browsers[Role.ADMIN].get("/desk")) == "/first-steps"
+    assert (await browsers[Role.OFFICER].get("/desk")).status_code == 200
+    assert "Where objections come from" in words_in(await browsers[Role.ADMIN].get("/first-steps"))
+
+
 async def test_a_database_is_registered_by_the_form_and_its_secrets_shown_once(
     administrator: httpx.AsyncClient, admin: httpx.AsyncClient, database: Database
 ) -> None:

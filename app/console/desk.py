@@ -97,7 +97,11 @@ SAID = {
 
 @desk.get("")
 async def show_desk(request: Request, visit: Signed, keys: ThePointKeys) -> Response:
-    """Ask for a person."""
+    """Ask for a person; an admin of a registry without a channel is led to its first steps."""
+    if visit.user.role >= Role.ADMIN:
+        async with database_of(request).reading() as session:
+            if not await list_channels(session, limit=1):
+                return go(request, "/first-steps")
     return await _desk(request, visit, keys)
 
 

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from .proofs import first_proof
 from .words import Change
 
-_PAIRS = 20_000
-_FEWEST, _MOST = 100, 1_000
+_PAIRS = 10_000
+_FEWEST, _MOST = 50, 1_000
 
 
 @dataclass(frozen=True, slots=True)
