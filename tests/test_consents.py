@@ -38,7 +38,7 @@ CONTRACT = {
     "object": "home insurance",
     "from_on": "2026-01-01",
 }
-ATTEMPT = {"identifier": PHONE, "medium": "voice", "attempted_at": wire_time(now())}
+ATTEMPT: dict[str, Any] = {"identifier": PHONE, "medium": "voice", "attempted_at": wire_time(now())}
 PROFILE = {
     "identifier": PHONE,
     "audience": "professional",
@@ -334,3 +334,24 @@ async def test_a_profile_takes_the_place_of_the_one_before(desk: httpx.AsyncClie
     items = [PROFILE, PROFILE | {"time_zone": "Mars/Olympus"}]
     batch = (await post(desk, "/v1/profiles/batch", {"items": items})).json()
     assert batch["counts"] == {"recorded": 1, "unchanged": 0, "refused": 1}
+
+
+@pytest.mark.parametrize(
+    ("items", "pointers"),
+    [
+        ([], ["/items"]),
+        ([ATTEMPT] * 10_001, ["/items"]),
+        ("x", ["/items"]),
+        ([ATTEMPT, 7], ["/items/1"]),
+        ([ATTEMPT, ATTEMPT | {"medium": "fax"}], ["/items/1/medium"]),
+        ([{"sure": True}] * 30, None),
+    ],
+)
+async def test_a_batch_of_another_shape_is_refused_whole_and_says_where(
+    desk: httpx.AsyncClient, database: Database, items: object, pointers: list[str] | None
+) -> None:
+    answer = await post(desk, "/v1/attempts/batch", {"items": items})
+    assert answer.status_code == 422
+    told = [error["pointer"] for error in problem(answer)["errors"]]
+    assert told == pointers if pointers else len(told) == 50
+    assert await count(database, "contact_attempts") == 0

@@ -46,6 +46,7 @@ from .refusals import UnusableRecord, code_of
 from .sealing import SEALED, destroy_old_evidence, evidence_until, forget_contacts
 from .wire import (
     LINE_PROBLEMS,
+    InTurns,
     LineCounts,
     LineOut,
     LinesOut,
@@ -90,6 +91,7 @@ __all__ = [
     "ConsentState",
     "Contract",
     "ContractIn",
+    "InTurns",
     "LineCounts",
     "LineOut",
     "LinesOut",

@@ -32,7 +32,17 @@ from .consents import Origin
 from .contracts import NewContract, contracts_on, find_contract, record_contracts
 from .profiles import NewProfile, find_profile, record_profiles
 from .refusals import UnusableRecord
-from .wire import LineOut, LinesOut, Names, New, Reading, Sent, read_lines, record_lines
+from .wire import (
+    LineOut,
+    LinesOut,
+    Names,
+    New,
+    Reading,
+    Sent,
+    read_items,
+    read_lines,
+    record_lines,
+)
 
 contracts = router("/v1/contracts", "contacts")
 contract_batches = router("/v1/contracts/batch", "contacts", route_class=BatchRoute)
@@ -72,8 +82,15 @@ class Readers:
         """Read one record."""
         return sent.read(await self.reading([sent], at))
 
-    async def lines(self, sent: Sequence[Sent[New]], at: datetime) -> list[New | Problem]:
-        """Read many."""
+    async def lines(
+        self, model: type[Sent[New]], items: Sequence[object], at: datetime
+    ) -> list[New | Problem]:
+        """Read the items of a batch.
+
+        Raises:
+            RequestValidationError: one of them does not have the shape of the model.
+        """
+        sent = await read_items(model, items)
         return await read_lines(sent, await self.reading(sent, at))
 
 
@@ -127,7 +144,7 @@ async def record_contract_batch(
         kept = await record_contracts(session, keys, news, Origin(caller.key, caller.channel, at))
         return [LineOut(status="recorded" if one.fresh else "unchanged", id=one.id) for one in kept]
 
-    read = await readers.lines(body.items, at)
+    read = await readers.lines(wire.ContractIn, body.items, at)
     return await once.remember(LinesOut.of(await record_lines(read, record)), status=200)
 
 
@@ -205,7 +222,7 @@ async def record_attempt_batch(
         kept = await record_attempts(session, keys, news, Origin(caller.key, caller.channel, at))
         return [LineOut(status="recorded" if fresh else "unchanged") for fresh in kept]
 
-    read = await readers.lines(body.items, at)
+    read = await readers.lines(wire.AttemptIn, body.items, at)
     return await once.remember(LinesOut.of(await record_lines(read, record)), status=200)
 
 
@@ -275,7 +292,7 @@ async def record_profile_batch(
         await record_profiles(session, keys, news, Origin(caller.key, caller.channel, at))
         return [LineOut(status="recorded") for _ in news]
 
-    read = await readers.lines(body.items, at)
+    read = await readers.lines(wire.ProfileIn, body.items, at)
     return await once.remember(LinesOut.of(await record_lines(read, record)), status=200)
 
 

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Identifier
 from app.journal import EVERY_BRAND, Media
-from app.points import PointKeys, claim_many, prepare_points
+from app.points import PointKeys
 
+from .claiming import number_points
 from .consents import AHEAD, MOST_SHOWN, Origin
 from .refusals import UnusableRecord
 from .words import Outcome
@@ -84,10 +85,7 @@ async def record_attempts(
     """
     if not news:
         return []
-    claimed = await claim_many(
-        session, keys, prepare_points(keys, [one.identifier for one in news])
-    )
-    points = [claimed.points[keys.digests.digest(one.identifier)[1]].id for one in news]
+    points = await number_points(session, keys, [one.identifier for one in news])
     rows = await session.execute(
         _KEEP,
         {

@@ -14,8 +14,9 @@ from app.identifiers import Identifier
 from app.platform.ids import new_id
 from app.platform.refusals import NotFound
 from app.platform.vault import Vault
-from app.points import PointKeys, claim_many, prepare_points
+from app.points import PointKeys
 
+from .claiming import number_points
 from .consents import MOST_SHOWN, Origin, Recorded
 from .naming import name_objects, number_objects
 from .refusals import UnusableRecord
@@ -102,12 +103,9 @@ async def record_contracts(
     """
     if not news:
         return []
-    claimed = await claim_many(
-        session, keys, prepare_points(keys, [one.identifier for one in news])
-    )
     objects = await number_objects(session, (one.object for one in news))
     ids = [new_id() for _ in news]
-    points = [claimed.points[keys.digests.digest(one.identifier)[1]].id for one in news]
+    points = await number_points(session, keys, [one.identifier for one in news])
     rows: dict[str, Any] = {
         "points": points,
         "brands": [one.brand for one in news],

@@ -1,5 +1,6 @@
 """Keeping consents: many in one statement, each once, with what is sealed beside it."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -8,8 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.ids import new_id
-from app.points import Claimed, PointKeys, claim_many, prepare_points
+from app.platform.vault import Vault
+from app.points import PointKeys
 
+from .claiming import number_points
 from .consents import NewConsent, Origin, Recorded, Slot
 from .naming import number_objects, number_wordings
 from .refusals import UnusableRecord
@@ -59,16 +62,19 @@ async def record_consents(
     kept = [one for one in news if one.wording.name in wordings]
     if not kept:
         return [_unknown_wording() for _ in news]
-    claimed = await claim_many(
-        session, keys, prepare_points(keys, [one.identifier for one in kept])
-    )
-    rows = await _rows(session, keys, kept, claimed, wordings)
+    ids = [new_id() for _ in kept]
+    evidence = await asyncio.to_thread(_seal, keys.vault, ids, kept)
+    points = await number_points(session, keys, [one.identifier for one in kept])
+    rows = await _rows(session, kept, wordings) | {
+        "ids": ids,
+        "points": points,
+        "evidence": evidence,
+    }
     given = rows | {"at": origin.at, "key": origin.key, "channel": origin.channel}
     made = set((await session.scalars(_KEEP, given)).all())
     same = await _same(session, rows, made)
     done = (
-        Recorded(same.get(place, one), rows["points"][place], one in made)
-        for place, one in enumerate(rows["ids"])
+        Recorded(same.get(place, one), points[place], one in made) for place, one in enumerate(ids)
     )
     return [next(done) if one.wording.name in wordings else _unknown_wording() for one in news]
 
@@ -79,18 +85,12 @@ def _unknown_wording() -> UnusableRecord:
 
 async def _rows(
     session: AsyncSession,
-    keys: PointKeys,
     news: Sequence[NewConsent],
-    claimed: Claimed,
     wordings: Mapping[tuple[bytes, str], int],
 ) -> dict[str, list[Any]]:
-    """Write consents as columns."""
+    """Write what consents say as columns."""
     objects = await number_objects(session, (one.object for one in news))
-    ids = [new_id() for _ in news]
-    digests = [keys.digests.digest(one.identifier)[1] for one in news]
     return {
-        "ids": ids,
-        "points": [claimed.points[digest].id for digest in digests],
         "given": [one.given_at for one in news],
         "expires": [one.expires_at for one in news],
         "objects": [objects[one.object] for one in news],
@@ -105,11 +105,13 @@ async def _rows(
         "collectors": [one.collected_by for one in news],
         "callers": [one.called_by for one in news],
         "slots": [_written(one.slots) for one in news],
-        "evidence": [
-            seal(keys.vault, one.told, of_consent(number))
-            for number, one in zip(ids, news, strict=True)
-        ],
     }
+
+
+def _seal(vault: Vault, ids: Sequence[UUID], news: Sequence[NewConsent]) -> list[bytes | None]:
+    return [
+        seal(vault, one.told, of_consent(number)) for number, one in zip(ids, news, strict=True)
+    ]
 
 
 def _written(slots: Sequence[Slot]) -> str | None:

@@ -15,10 +15,8 @@ from app.policy import object_key
 from .attempts import Attempt, NewAttempt, require_attempt
 from .contracts import Contract, NewContract, require_contract
 from .profiles import NewProfile, Profile, require_profile
-from .wire import Offered, Reading
+from .wire import InTurns, Offered, Reading, Sent
 from .words import Audience, Outcome
-
-MOST_LINES = 10_000
 
 
 def _day(value: object) -> date:
@@ -43,7 +41,7 @@ OutcomeWord = Literal["answered", "unanswered", "busy", "voicemail", "failed", "
 AudienceWord = Literal["unknown", "consumer", "professional"]
 
 
-class ContractIn(WireModel):
+class ContractIn(Sent[NewContract]):
     """That somebody is a customer: on the days [`from_on`, `to_on`)."""
 
     identifier: IdentifierIn
@@ -64,11 +62,6 @@ class ContractIn(WireModel):
     def named_brand(self) -> str | None:
         """The brand that it names."""
         return self.brand
-
-    @property
-    def named_parties(self) -> tuple[str | None, ...]:
-        """None."""
-        return ()
 
     def read(self, reading: Reading, *, pointer: str = "") -> NewContract:
         """Read it.
@@ -116,7 +109,7 @@ class ContractOut(Answer):
         )
 
 
-class AttemptIn(WireModel):
+class AttemptIn(Sent[NewAttempt]):
     """That somebody was called or written to, answered or not."""
 
     identifier: IdentifierIn
@@ -185,7 +178,7 @@ class ProfileEvidenceIn(WireModel):
     checked_on: Day | None = None
 
 
-class ProfileIn(WireModel):
+class ProfileIn(Sent[NewProfile]):
     """Who stands behind a contact point; the whole profile, in place of the one before."""
 
     identifier: IdentifierIn
@@ -213,16 +206,6 @@ class ProfileIn(WireModel):
         if self.fits and self.audience != "professional":
             raise ValueError("only a professional has objects that fit")
         return self
-
-    @property
-    def named_brand(self) -> str | None:
-        """None."""
-        return None
-
-    @property
-    def named_parties(self) -> tuple[str | None, ...]:
-        """None."""
-        return ()
 
     def read(self, reading: Reading, *, pointer: str = "") -> NewProfile:
         """Read it.
@@ -292,19 +275,19 @@ class RecordedProfile(ProfileOut):
 class ContractsIn(WireModel):
     """At most 10,000 contracts."""
 
-    items: Annotated[list[ContractIn], Field(min_length=1, max_length=MOST_LINES)]
+    items: Annotated[list[Any], InTurns(ContractIn)]
 
 
 class AttemptsIn(WireModel):
     """At most 10,000 attempts."""
 
-    items: Annotated[list[AttemptIn], Field(min_length=1, max_length=MOST_LINES)]
+    items: Annotated[list[Any], InTurns(AttemptIn)]
 
 
 class ProfilesIn(WireModel):
     """At most 10,000 profiles."""
 
-    items: Annotated[list[ProfileIn], Field(min_length=1, max_length=MOST_LINES)]
+    items: Annotated[list[Any], InTurns(ProfileIn)]
 
 
 class ContractsOut(Answer):

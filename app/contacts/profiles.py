@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Identifier
 from app.platform.vault import Vault
-from app.points import PointKeys, claim_many, prepare_points
+from app.points import PointKeys
 
+from .claiming import number_points
 from .consents import Origin
 from .naming import name_objects, number_objects
 from .refusals import UnusableRecord
@@ -97,10 +98,7 @@ async def record_profiles(
     """
     if not news:
         return
-    claimed = await claim_many(
-        session, keys, prepare_points(keys, [one.identifier for one in news])
-    )
-    points = [claimed.points[keys.digests.digest(one.identifier)[1]].id for one in news]
+    points = await number_points(session, keys, [one.identifier for one in news])
     objects = await number_objects(session, (name for one in news for name in one.fits))
     await session.execute(
         _KEEP,

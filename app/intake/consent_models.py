@@ -10,6 +10,7 @@ from app.contacts import (
     MENTIONS,
     Consent,
     ConsentState,
+    InTurns,
     LineCounts,
     LineOut,
     Mention,
@@ -17,6 +18,7 @@ from app.contacts import (
     Offered,
     PositiveAct,
     Reading,
+    Sent,
     SourceKind,
     evidence_until,
     read_wording,
@@ -29,7 +31,6 @@ from app.platform.wire import Answer, Instant, Slug, WireModel, parse_time, text
 from app.points import IdentifierIn, MaskedOut
 from app.policy import object_key
 
-MOST_LINES = 10_000
 MentionWord = Literal["who", "what", "period", "withdrawal", "copy"]
 ActWord = Literal[
     "none",
@@ -111,7 +112,7 @@ class SlotIn(WireModel):
     to_at: Instant
 
 
-class ConsentIn(WireModel):
+class ConsentIn(Sent[NewConsent]):
     """Somebody consented: to one brand, about one object, by one medium, with the proof of it."""
 
     identifier: IdentifierIn
@@ -309,7 +310,7 @@ class RecordedConsent(ConsentOut):
 class ConsentsIn(WireModel):
     """At most 10,000 consents; of those with one wording the first may hold its text."""
 
-    items: Annotated[list[ConsentIn], Field(min_length=1, max_length=MOST_LINES)]
+    items: Annotated[list[Any], InTurns(ConsentIn)]
 
 
 class ConsentLineOut(LineOut):

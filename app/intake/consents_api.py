@@ -108,7 +108,7 @@ async def record_consent_batch(
     """
     await once.replay(by=caller.key)
     at = now()
-    read = await readers.lines(body.items, at)
+    read = await readers.lines(wire.ConsentIn, body.items, at)
     good = [one for one in read if isinstance(one, NewConsent)]
     done = iter(await take_consents(session, keys, good, Origin(caller.key, caller.channel, at)))
     results = [_line(next(done) if isinstance(one, NewConsent) else one) for one in read]
