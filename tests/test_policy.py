@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.journal import Media
@@ -226,6 +226,7 @@ MOMENTS = st.datetimes(
 )
 
 
+@settings(deadline=None)  # the first to ask loads the calendars
 @given(MOMENTS, st.lists(st.integers(0, 60 * 24 * 60), max_size=9))
 def test_the_next_time_is_the_first_at_which_it_is_allowed(
     at: datetime, minutes_before: list[int]

@@ -1,13 +1,17 @@
 """What is on record, made into facts: which consent counts, which contract, which refusal."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.journal import Media
 from app.policy import (
+    AttemptRecord,
     ConsentRecord,
     ContractRecord,
+    Hearing,
     Known,
     Profile,
     RequestRecord,
@@ -15,7 +19,18 @@ from app.policy import (
     medium_of,
     object_key,
 )
-from tests.lawful import BRAND, OBJECT, OTHER_BRAND, attempts, consent, judge, local, told
+from tests.lawful import (
+    BRAND,
+    FRANCE,
+    LAW,
+    OBJECT,
+    OTHER_BRAND,
+    attempts,
+    consent,
+    judge,
+    local,
+    told,
+)
 
 
 @pytest.mark.parametrize(
@@ -155,3 +170,57 @@ def test_what_waits_for_a_time_at_which_it_would_be_blocked_is_told_no_time() ->
     calls = attempts("2026-07-10T11:00", refused=True)
     ruling = judge("2026-08-10T11:00", Known(contracts=(contract,), attempts=calls))
     assert told(ruling) == ("defer", ["refused_less_than_60_days_ago"], None)
+
+
+AT = local("2026-11-20T11:00")
+AGES = st.integers(0, 400).map(lambda days: AT - timedelta(days=days))
+CONSENTS = st.builds(
+    ConsentRecord,
+    st.sampled_from((BRAND, OTHER_BRAND)),
+    st.sampled_from((OBJECT, "x")),
+    st.sampled_from((Media.VOICE, Media.SMS)),
+    AGES,
+    st.none() | AGES.map(lambda at: at + timedelta(days=200)),
+    st.none() | AGES,
+    st.booleans(),
+    st.booleans(),
+    st.just(()),
+)
+CALLS = st.builds(
+    AttemptRecord,
+    st.sampled_from((BRAND, OTHER_BRAND, None)),
+    st.integers(0, 40).map(lambda days: AT - timedelta(days=days)),
+    st.sampled_from((False, False, False, True)),
+)
+PEOPLE = st.builds(
+    Known,
+    st.lists(CONSENTS, max_size=3).map(tuple),
+    attempts=st.lists(CALLS, max_size=6).map(tuple),
+    profile=st.sampled_from((Profile(), Profile("professional", fits=frozenset({OBJECT})))),
+)
+
+
+@settings(deadline=None)  # the first to ask loads the calendars
+@given(st.lists(PEOPLE, min_size=2, max_size=12), st.sampled_from((0, 24 * 60, 9 * 60)))
+def test_people_who_are_taken_for_alike_are_judged_alike(people: list[Known], later: int) -> None:
+    """Friday, Saturday and Friday evening: allowed, and waiting."""
+    at = AT + timedelta(minutes=later)
+    terms = Terms(brand=BRAND, object=OBJECT)
+    together = Hearing(LAW, terms, Media.VOICE, at)
+    for one in people:
+        alone = Hearing(LAW, terms, Media.VOICE, at).judge(one, FRANCE)
+        brief = (alone.decision, alone.reasons[0].code, alone.next_allowed_at)
+        assert together.decide(one, FRANCE) == brief
+
+
+def test_one_call_more_makes_two_people_different() -> None:
+    hearing = Hearing(LAW, Terms(brand=BRAND, object=OBJECT), Media.VOICE, AT)
+    days = [AT - timedelta(days=day) for day in (1, 2, 3, 4)]
+    for calls, decision in ((3, "allow"), (4, "defer"), (2, "allow")):
+        attempts = tuple(AttemptRecord(BRAND, at) for at in days[:calls])
+        assert hearing.decide(Known((consent(),), attempts=attempts), FRANCE).decision == decision
+    ends = [consent(expires_at=AT + timedelta(days=days)) for days in (1, -1)]
+    decisions = [hearing.decide(Known((one,)), FRANCE).decision for one in ends]
+    assert decisions == ["allow", "block"]
+    old = [consent(given) for given in ("2025-11-20T10:00", "2025-11-20T12:00")]
+    assert [hearing.decide(Known((one,)), FRANCE).decision for one in old] == ["block", "allow"]
