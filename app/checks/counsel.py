@@ -70,6 +70,7 @@ class Counsel:
         self._settings = settings
         self._law = load_law(settings) if settings.policy_pack is not None else None
         self._ready = False
+        self._one_loads = asyncio.Lock()
         self._singles = Line(database, "records", key_numbers, tables)
         self._batches = Line(database, "records of batches", key_numbers, tables)
         self._merged: Merged[bytes, Known] = Merged(self._look_up)
@@ -77,10 +78,13 @@ class Counsel:
 
     async def law(self) -> Law:
         """Give the law; the first time it is loaded, which takes half a second of a thread."""
-        if not self._ready or self._law is None:
-            self._law = await asyncio.to_thread(self._load)
-            self._ready = True
-        return self._law
+        if self._ready and self._law is not None:
+            return self._law
+        async with self._one_loads:
+            if not self._ready or self._law is None:
+                self._law = await asyncio.to_thread(self._load)
+                self._ready = True
+            return self._law
 
     def _load(self) -> Law:
         law = self._law or load_law(self._settings)
