@@ -1,6 +1,6 @@
 """What allows or limits a contact, in its room: proofs, withdrawals, what is known of many."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from app.contacts import (
     Wording,
 )
 from app.identifiers import Identifier
+from app.intake import renormalise
 from app.journal import EVERY_BRAND, Media, Reason
 from app.platform.clock import now
 from app.platform.db import Database
@@ -335,3 +336,18 @@ async def test_merged_contact_points_bring_their_records_along_but_none_twice(
     assert (len(left), len(moved)) == (1, 2)
     (one,) = (await known(registry, phone(1), at=now())).values()
     assert [attempt.refused for attempt in one.attempts] == [True]
+
+
+async def test_newer_phone_tables_bring_the_records_of_a_number_to_its_new_form(
+    registry: Registry,
+) -> None:
+    await keep(registry, CONSENT)
+
+    def read(normals: Sequence[str]) -> list[str]:
+        return [phone(2).value if normal == phone(1).value else normal for normal in normals]
+
+    keys = replace(registry.keys, tables="99.0.0+1")
+    assert (await renormalise(registry.database, keys, read=read)).merged == 1
+    (one,) = (await known(registry, phone(2))).values()
+    assert [each.complete for each in one.consents] == [True]
+    assert await known(registry, phone(1)) == {}

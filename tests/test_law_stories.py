@@ -6,8 +6,10 @@ import httpx
 import pytest
 
 from app.platform.clock import now
+from app.platform.db import Database
 from app.platform.wire import wire_time
 from tests.desk import PHONE, post
+from tests.importing import imported, voided, working
 from tests.test_consents import CONSENT, PROFILE
 from tests.test_parties import CHANNEL, PARTY, made
 
@@ -130,3 +132,20 @@ async def test_nestor_a_professional_is_called_about_what_fits_the_job(
     for medium in ("voice", "sms"):
         decision, reason = await asked(registry, "nestor", medium=medium, campaign=lunch)
         assert (decision, reason) == ("block", "no_legal_basis")
+
+
+async def test_a_file_of_withdrawals_ends_consents_and_its_void_gives_them_back(
+    registry: httpx.AsyncClient, database: Database
+) -> None:
+    taken = await consented(registry, "cosmos")
+
+    async def state() -> str:
+        return str((await registry.get(f"/v1/consents/{taken['id']}")).json()["state"])
+
+    async with working(database):
+        file = f"telephone\n{PHONE['value']}\n"
+        said = {"channel": "dakar", "brand": "cosmos", "reason": "consent_withdrawn"}
+        wrong = await imported(registry, file, **said)
+        assert await state() == "withdrawn"
+        await voided(registry, wrong["id"])
+    assert await state() == "valid"
