@@ -124,7 +124,8 @@ async def check(body: CheckIn, caller: Checker, request: Request) -> Response:
     if verdict.decision == "allow" and covered.asks_the_law(
         brand, otherwise=desk.counsel.is_default
     ):
-        question = Lawful(terms, body.medium, body.at, identifiers, points, at)
+        is_known = any(one.is_known for one in found)
+        question = Lawful(terms, body.medium, body.at, identifiers, points, at, is_known)
         return rendered(await ask_the_law(desk.counsel, question, position, desk.settings))
     decisive = identifiers[verdict.decided_by]
     allowed_for = timedelta(seconds=desk.settings.allow_seconds)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from app.identifiers import Identifier, mask, region_of
 from app.journal import Kind, Media
-from app.policy import Hearing, Terms, places_of
+from app.policy import NOTHING_KNOWN, Hearing, Terms, places_of
 from app.settings import Settings
 
 from .counsel import Counsel, together
@@ -19,7 +19,7 @@ class Lawful:
     """A question about one person on whom no ground stands.
 
     ``moment`` is a past one to be judged, None for now, which is ``at``. ``points`` are the
-    digests of each contact point.
+    digests of each contact point. Not ``is_known``: none of them is in the registry.
     """
 
     terms: Terms
@@ -28,6 +28,7 @@ class Lawful:
     identifiers: Sequence[Identifier]
     points: Sequence[Sequence[bytes]]
     at: datetime
+    is_known: bool
 
 
 async def ask_the_law(
@@ -41,7 +42,9 @@ async def ask_the_law(
     law = await counsel.law()
     digests = [digest for point in question.points for digest in point]
     judged_at = question.moment or question.at
-    if question.moment is None:
+    if not question.is_known:
+        known = NOTHING_KNOWN
+    elif question.moment is None:
         known = await counsel.known(digests)
     else:
         found = await counsel.known_at(digests, judged_at)

@@ -45,11 +45,15 @@ NONE_COVERED = Covered(frozenset(), frozenset())
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What stands about one digest and medium, as of a journal position."""
+    """What stands about one digest and medium, as of a journal position.
+
+    ``is_known``: the contact point is in the registry, so that something may be on record.
+    """
 
     position: int
     hits: tuple[Hit, ...]
     covered: Covered
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ LEFT JOIN (
     SELECT q.n, s.brand, coalesce(g.occurred_at, s.since) AS since, g.reason
     FROM unnest($1::bytea[], $2::int2[]) WITH ORDINALITY AS q (digest, medium, n)
     JOIN contact_points p ON p.digest = q.digest
-    JOIN suppressions s ON s.point = p.id AND s.media & q.medium <> 0
+    LEFT JOIN suppressions s ON s.point = p.id AND s.media & q.medium <> 0
     LEFT JOIN LATERAL (
         SELECT g.occurred_at, g.reason FROM grounds g
         WHERE g.point = p.id AND g.brand = s.brand AND g.voided_at IS NULL
@@ -187,13 +191,14 @@ class LookUps:
             [int(medium) for _, medium in questions],
         )
         hits: dict[int, list[Hit]] = {}
+        known = {row["n"] for row in rows}
         for row in rows:
-            if row["n"] is not None:
+            if row["brand"] is not None:
                 reason = Reason.OBJECTION if row["reason"] is None else Reason(row["reason"])
                 hits.setdefault(row["n"], []).append(Hit(row["brand"], row["since"], reason))
         position, covered = rows[0]["position"], _covered(rows[0]["covered"])
         return {
-            question: Found(position, tuple(hits.get(number, ())), covered)
+            question: Found(position, tuple(hits.get(number, ())), covered, number in known)
             for number, question in enumerate(questions, start=1)
         }
 
