@@ -5,6 +5,9 @@ PORT ?= 8000
 ARGS ?=
 BIN := .venv/bin
 
+# Where a machine sets it, each process that is started compiles everything anew: two seconds each.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test check bench soak openapi lock
 
