@@ -111,6 +111,13 @@ async def is_held(database: Database) -> bool:
         return bool(await session.scalar(text("SELECT lease_until > now() FROM followers")))
 
 
+WAITS_FOR = {
+    "after the claim": "contact_points IN ACCESS EXCLUSIVE",  # to show the entries
+    "during the commit": "acknowledgements IN EXCLUSIVE",  # to write one down
+}
+"""What a worker is made to wait for at a stage, which else is over before it can be killed."""
+
+
 @pytest.mark.parametrize("stage", ["after the claim", "after the 2xx", "during the commit"])
 async def test_a_worker_that_is_killed_loses_nothing_and_repeats_one_batch(
     admin: httpx.AsyncClient, registry: Registry, stage: str
@@ -119,10 +126,9 @@ async def test_a_worker_that_is_killed_loses_nothing_and_repeats_one_batch(
         await registry.object(phone(number))
     async with receiver() as crm, AsyncExitStack() as stack:
         await register(admin, crm.url)
-        if stage == "during the commit":
-            # Whoever writes down an acknowledgement has to wait for this.
+        if stage in WAITS_FOR:
             blocking = await stack.enter_async_context(registry.database.transaction())
-            await blocking.execute(text("LOCK TABLE acknowledgements IN EXCLUSIVE MODE"))
+            await blocking.execute(text(f"LOCK TABLE {WAITS_FOR[stage]} MODE"))
         async with worker_process(registry.database.settings) as process:
             if stage == "after the 2xx":
 
@@ -135,7 +141,7 @@ async def test_a_worker_that_is_killed_loses_nothing_and_repeats_one_batch(
                 await until(partial(is_held, registry.database))
             else:
                 await crm.heard(1)
-            if stage == "during the commit":
+            if stage in WAITS_FOR:
                 await until(partial(waits_for_a_lock, registry.database))
             if stage != "after the 2xx":
                 process.kill()
