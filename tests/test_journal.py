@@ -26,8 +26,9 @@ from app.journal import (
     Scope,
     append,
     cursor_at,
+    find_window,
+    read_entries,
     read_head,
-    read_window,
     resolve,
     verify,
 )
@@ -70,8 +71,8 @@ async def read(
     """Read a window up to the present head."""
     async with database.reading() as session:
         head = (await read_head(session)).position
-        window = await read_window(session, scope, after=after, head=head, most=most, span=span)
-    return window.entries, window.upto
+        window = await find_window(session, scope, after=after, head=head, most=most, span=span)
+        return await read_entries(session, window.positions), window.upto
 
 
 async def verdict(database: Database) -> Verification:
@@ -164,10 +165,10 @@ async def test_a_window_holds_what_concerns_a_scope_and_says_how_far_it_looked(
     entries, upto = await read(database, Scope(phones, EVERY_MEDIUM, None), most=2)
     assert ([entry.point for entry in entries], upto) == ([1, 3], 3)
     async with database.reading() as session:
-        live = await read_window(session, ALL, after=5, head=7, most=9, live=True)
-        beyond = await read_window(session, ALL, after=7, head=7, most=9)
-    assert ([entry.point for entry in live.entries], live.upto) == ([6], 7)
-    assert (beyond.entries, beyond.upto) == ([], 7)
+        live = await find_window(session, ALL, after=5, head=7, most=9, live=True)
+        beyond = await find_window(session, ALL, after=7, head=7, most=9)
+    assert (live.positions, live.upto) == ([6], 7)
+    assert (beyond.positions, beyond.upto) == ([], 7)
 
 
 # --- order under concurrency

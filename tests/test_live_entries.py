@@ -17,13 +17,13 @@ from app.journal import (
     append,
     claim,
     claim_early,
+    find_window,
     look_ahead,
     put_off,
     put_off_early,
     read_followers,
     read_head,
     read_pulse,
-    read_window,
     restart,
     rewind,
     who_was_told,
@@ -85,8 +85,8 @@ async def test_a_search_for_live_entries_reads_none_of_a_backlog(
             head = (await read_head(session)).position
             pulse = await read_pulse(session, [DB], [DB])
             assert pulse.live == head == 60_301
-            window = await read_window(session, ALL, after=299, head=head, most=9, live=True)
-            assert [entry.position for entry in window.entries] == [300, head]
+            window = await find_window(session, ALL, after=299, head=head, most=9, live=True)
+            assert window.positions == [300, head]
             ahead = await look_ahead(session, DB, live=pulse.live)
             assert ahead is not None
             assert ahead.wanted

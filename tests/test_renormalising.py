@@ -13,7 +13,7 @@ from app.checks.lookups import LookUps
 from app.identifiers import PHONE_TABLES, Identifier
 from app.intake import renormalise
 from app.intake.receipts import read_receipt
-from app.journal import EVERY_MEDIUM, Change, Entry, Kind, Media, Scope, read_window
+from app.journal import EVERY_MEDIUM, Change, Entry, Kind, Media, Scope, find_window, read_entries
 from app.platform.db import Database, Unavailable
 from app.points import PhoneTablesUnfit, claim_points, open_points, open_registry
 from app.registry import read_states
@@ -78,7 +78,8 @@ async def renormalised(registry: Registry) -> tuple[int, int]:
 async def entries(database: Database) -> list[Entry]:
     async with database.reading() as session:
         everything = Scope(frozenset(Kind), EVERY_MEDIUM, None)
-        return (await read_window(session, everything, after=0, head=1_000, most=1_000)).entries
+        found = await find_window(session, everything, after=0, head=1_000, most=1_000)
+        return await read_entries(session, found.positions)
 
 
 async def value_of(registry: Registry, point: int) -> str | None:

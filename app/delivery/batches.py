@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from app.journal import Entry, FollowerState, Head, LaneName, Scope, Window, read_head, read_window
+from app.journal import FollowerState, Head, LaneName, Scope, Window, find_window, read_head
 from app.parties import Directory
 from app.platform.clock import now
 from app.platform.db import Database
@@ -50,9 +50,9 @@ class Place:
 class Batch:
     """The entries after ``previous`` up to ``to``, ready to be sent; none: nothing to be sent.
 
-    ``last`` is the last entry, ``oldest`` the recording of the first; ``full`` tells
-    that more stood behind it. On the express
-    lane it holds the live entries alone, and does not say what was before it.
+    ``at`` and ``last`` are position and id of the last entry, ``oldest`` the recording of the
+    first; ``full`` tells that more stood behind it. On the express lane it holds the live entries
+    alone, and does not say what was before it.
     """
 
     journal: UUID
@@ -60,7 +60,8 @@ class Batch:
     previous: int
     to: int
     entries: int
-    last: Entry | None
+    at: int
+    last: UUID | None
     full: bool
     body: bytes = field(repr=False)
     oldest: datetime | None = None
@@ -128,7 +129,7 @@ class Batches:
     async def _read(self, place: Place, *, only: int | None = None) -> Batch:
         async with self._database.reading() as session:
             head = await read_head(session)
-            window = await read_window(
+            window = await find_window(
                 session,
                 place.scope,
                 after=place.scanned,
@@ -140,17 +141,25 @@ class Batches:
                 session,
                 self._keys,
                 self._directory,
-                window.entries,
+                window.positions,
                 form=place.form,
                 media=place.scope.media,
             )
         rendered, upto = _cut(window, documents)
         body = _body(head, place, upto, rendered, now()) if rendered else b""
-        last = window.entries[len(rendered) - 1] if rendered else None
+        last = len(rendered) - 1
         full = bool(rendered) and upto < head.position
-        oldest = window.entries[0].recorded_at if rendered else None
         return Batch(
-            head.journal, place.lane, place.told, upto, len(rendered), last, full, body, oldest
+            journal=head.journal,
+            lane=place.lane,
+            previous=place.told,
+            to=upto,
+            entries=len(rendered),
+            at=window.positions[last] if rendered else upto,
+            last=window.ids[last] if rendered else None,
+            full=full,
+            body=body,
+            oldest=window.oldest,
         )
 
 
@@ -165,7 +174,7 @@ def _cut(window: Window, documents: Sequence[bytes]) -> tuple[Sequence[bytes], i
     for number, document in enumerate(documents):
         size += len(document) + 1
         if number and size > MOST_BYTES:
-            return documents[:number], window.entries[number - 1].position
+            return documents[:number], window.positions[number - 1]
     return documents, window.upto
 
 
@@ -193,8 +202,7 @@ def message_id(follower: FollowerState, batch: Batch) -> str:
     the same positions: so the id of the last entry counts.
     """
     follows = f"{batch.journal}/{follower.id}/{follower.generation}/{follower.replays}"
-    last = None if batch.last is None else batch.last.id
-    cut = f"{follows}/{batch.previous}/{batch.to}/{last}"
+    cut = f"{follows}/{batch.previous}/{batch.to}/{batch.last}"
     if batch.lane == "express":
         cut += "/express"
     named = hashlib.blake2b(cut.encode(), digest_size=16)

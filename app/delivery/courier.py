@@ -214,7 +214,7 @@ class Courier:
 
     async def _poisoned(self, batch: Batch, attempt: Attempt) -> bool:
         """Stay before the entry that is refused, or go on without it, as the policy says."""
-        position = batch.to if batch.last is None else batch.last.position
+        position = batch.at
         where = f"the database refuses the entry at position {position} by itself"
         why = f"{where}, with {attempt.status}, while it takes a ping"
         if not await may_park(self._tools.database, self._endpoint):

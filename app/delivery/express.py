@@ -19,10 +19,10 @@ from app.journal import (
     ParkedEntry,
     Report,
     due_parked,
+    find_window,
     holds_early,
     look_ahead,
     put_off_early,
-    read_window,
     retry_parked,
     take_parked,
 )
@@ -157,7 +157,7 @@ class ExpressCourier:
             self._most = place.most // 2
             return True
         async with self._tools.database.reading() as session:
-            window = await read_window(
+            window = await find_window(
                 session, place.scope, after=ahead.after, head=self._lease.reached, most=1, live=True
             )
         await self._move(ahead, window.upto, acknowledged=False)

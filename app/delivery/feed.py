@@ -13,9 +13,9 @@ from app.journal import (
     FollowerState,
     Lane,
     cursor_at,
+    find_window,
     read_followers,
     read_head,
-    read_window,
     resolve,
 )
 from app.parties import Directory
@@ -160,7 +160,7 @@ class Reader:
                     session, Cursor.parse(cursor), generation=state.generation, snapshot=SNAPSHOT
                 )
             for _ in range(_WINDOWS):
-                window = await read_window(
+                window = await find_window(
                     session,
                     state.scope,
                     after=position,
@@ -169,13 +169,13 @@ class Reader:
                     live=lane is Lane.LIVE,
                 )
                 position = window.upto
-                if window.entries or position >= head.position:
+                if window.positions or position >= head.position:
                     break
             entries = await render_entries(
                 session,
                 self.keys,
                 self.directory,
-                window.entries,
+                window.positions,
                 form=Form(endpoint.way.identifier_format, endpoint.identifier_key),
                 media=state.scope.media,
             )

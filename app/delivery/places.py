@@ -3,7 +3,7 @@
 Else a database that pulls e-mail addresses alone would seem to lag behind every phone number.
 """
 
-from app.journal import FollowerState, pass_over, read_followers, read_head, read_window
+from app.journal import FollowerState, find_window, pass_over, read_followers, read_head
 from app.platform.db import Database
 
 
@@ -25,7 +25,7 @@ async def pass_over_strangers(database: Database) -> None:
 
 async def _next_concern(database: Database, follower: FollowerState, head: int) -> int:
     async with database.reading() as session:
-        window = await read_window(
+        window = await find_window(
             session, follower.scope, after=follower.scanned, head=head, most=1
         )
-    return window.entries[0].position - 1 if window.entries else window.upto
+    return window.positions[0] - 1 if window.positions else window.upto

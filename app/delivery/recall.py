@@ -23,10 +23,11 @@ from app.journal import (
     Change,
     Entry,
     FollowerState,
+    find_window,
     keep_recalled,
+    read_entries,
     read_followers,
     read_head,
-    read_window,
 )
 from app.parties import Directory
 from app.platform.clock import now
@@ -157,7 +158,7 @@ class Recaller:
         self, session: AsyncSession, lane: RecallLane, follower: FollowerState, endpoint: Endpoint
     ) -> Recall:
         head = await read_head(session)
-        window = await read_window(
+        window = await find_window(
             session,
             follower.scope,
             after=lane.after,
@@ -165,14 +166,14 @@ class Recaller:
             most=_LOOK_THROUGH,
             live=True,
         )
-        wanted = await self._wanted(session, follower, window.entries)
+        wanted = await self._wanted(session, follower, window.positions)
         entries = wanted[:_MOST_ENTRIES]
         upto = entries[-1].position if len(wanted) > len(entries) else window.upto
         shown = await render_entries(
             session,
             self._keys,
             self._directory,
-            entries,
+            [entry.position for entry in entries],
             form=Form(endpoint.way.identifier_format, endpoint.identifier_key),
             media=follower.scope.media,
         )
@@ -188,13 +189,13 @@ class Recaller:
         )
 
     async def _wanted(
-        self, session: AsyncSession, follower: FollowerState, entries: Sequence[Entry]
+        self, session: AsyncSession, follower: FollowerState, positions: Sequence[int]
     ) -> list[Entry]:
         """Choose the entries that are young, newly suppress here, still do, and can be told."""
         young = now() - WORTH
         added = [
             entry
-            for entry in entries
+            for entry in await read_entries(session, positions)
             if entry.change is Change.ADDED and entry.recorded_at >= young
         ]
         if not added:

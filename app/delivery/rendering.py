@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import identifier_hmac, plain_sha256
-from app.journal import EVERY_BRAND, EVERY_MEDIUM, Change, Entry, Kind, Lane, Media, Reason
+from app.journal import EVERY_BRAND, EVERY_MEDIUM, Change, Kind, Lane, Media, Reason
 from app.parties import Directory
 from app.platform.db import driver_of
 from app.points import PointKeys
@@ -98,26 +98,25 @@ async def render_entries(
     session: AsyncSession,
     keys: PointKeys,
     directory: Directory,
-    entries: Sequence[Entry],
+    positions: Sequence[int],
     *,
     form: Form,
     media: Media,
 ) -> list[bytes]:
-    """Show entries, given in order, each as JSON, their media cut to those of the database.
+    """Show the entries at positions in order, each as JSON, their media cut to the database's.
 
     Raises:
         LookupError: the journal holds one of them no more.
     """
-    if not entries:
+    if not positions:
         return []
     changes, lanes, reasons = _WORDS
     await session.execute(PLAN_ANEW)
     driver = await driver_of(session)
-    positions = [entry.position for entry in entries]
     rows = await driver.fetch(_READ, positions, changes, lanes, _MEDIA, int(media), reasons)
-    if len(rows) != len(entries):
+    if len(rows) != len(positions):
         raise LookupError("the journal does not hold what was read in it")
-    brands = await brand_slugs(directory, {entry.brand for entry in entries})
+    brands = await brand_slugs(directory, {row[0] for row in rows})
     return _write(rows, keys, brands, form)
 
 

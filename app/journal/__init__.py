@@ -13,8 +13,8 @@ from .entries import (
     Scope,
     Window,
     append,
+    find_window,
     read_entries,
-    read_window,
     recorded_at,
 )
 from .express import (
@@ -133,6 +133,7 @@ __all__ = [
     "cursor_at",
     "due_parked",
     "find_period",
+    "find_window",
     "follow",
     "holds_early",
     "interrupt",
@@ -152,7 +153,6 @@ __all__ = [
     "read_head",
     "read_lags",
     "read_pulse",
-    "read_window",
     "recorded_at",
     "release",
     "renew",

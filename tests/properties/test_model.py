@@ -24,8 +24,9 @@ from app.journal import (
     Kind,
     Media,
     Scope,
+    find_window,
+    read_entries,
     read_head,
-    read_window,
     verify,
 )
 from app.platform.db import Database
@@ -208,8 +209,9 @@ async def hold(story: Story, scope: Scope, seed: int) -> None:
         after = 0
         whole = Scope(frozenset(Kind), Media(31), None)
         while after < head:
-            window = await read_window(session, whole, after=after, head=head, most=1_000)
-            entries += [one for one in window.entries if one.point in numbers.values()]
+            window = await find_window(session, whole, after=after, head=head, most=1_000)
+            found_here = await read_entries(session, window.positions)
+            entries += [one for one in found_here if one.point in numbers.values()]
             after = window.upto
         versions = await session.execute(
             text("""

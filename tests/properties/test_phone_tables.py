@@ -17,7 +17,17 @@ from sqlalchemy import text
 from app.checks.lookups import LookUps
 from app.identifiers import Identifier
 from app.intake import renormalise
-from app.journal import EVERY_BRAND, Entry, Kind, Media, Scope, read_head, read_window, verify
+from app.journal import (
+    EVERY_BRAND,
+    Entry,
+    Kind,
+    Media,
+    Scope,
+    find_window,
+    read_entries,
+    read_head,
+    verify,
+)
 from app.platform.db import Database
 from app.registry import ObjectionIsNewer, State, WiderObjectionStands, derive_states, read_states
 from tests.acts import Registry, minute, phone
@@ -166,8 +176,8 @@ async def hold(database: Database) -> None:
         head = (await read_head(session)).position
         told: list[Entry] = []
         while (after := told[-1].position if told else 0) < head:
-            window = await read_window(session, EVERYTHING, after=after, head=head, most=1_000)
-            told += window.entries
+            window = await find_window(session, EVERYTHING, after=after, head=head, most=1_000)
+            told += await read_entries(session, window.positions)
         verdicts = [verdict async for verdict in verify(session)]
     assert verdicts[-1].broken_at is None
     for (point, brand), state in table.items():
