@@ -33,9 +33,12 @@ from .tickets import (
 )
 from .tries import Limit, count_try, forget_tries
 from .users import (
+    USER_STATES,
+    Among,
     LoginTaken,
     NewUser,
     User,
+    UserState,
     any_user,
     change_user,
     create_user,
@@ -50,6 +53,8 @@ from .users import (
 __all__ = [
     "LASTS",
     "SEALED",
+    "USER_STATES",
+    "Among",
     "BadTicket",
     "Enrolment",
     "Limit",
@@ -60,6 +65,7 @@ __all__ = [
     "Ticket",
     "TooManyTries",
     "User",
+    "UserState",
     "Visit",
     "WeakPassword",
     "WrongCredentials",

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +15,14 @@ from app.platform.refusals import NotFound
 
 from .roles import Role
 from .tables import SessionRow, TicketRow, UserRow
+
+UserState = Literal["active", "invited", "ended"]
+USER_STATES: tuple[UserState, ...] = get_args(UserState)
+_IN_STATE: dict[UserState, tuple[ColumnElement[bool], ...]] = {
+    "active": (UserRow.disabled_at.is_(None), UserRow.password.is_not(None)),
+    "invited": (UserRow.disabled_at.is_(None), UserRow.password.is_(None)),
+    "ended": (UserRow.disabled_at.is_not(None),),
+}
 
 
 class LoginTaken(Exception):  # noqa: N818 - it says what the login is
@@ -40,6 +49,13 @@ class User:
     created_at: datetime
     disabled_at: datetime | None
     signed_in_at: datetime | None
+
+    @property
+    def state(self) -> UserState:
+        """Tell whether they may sign in, have yet to choose a password, or may no more."""
+        if self.disabled_at is not None:
+            return "ended"
+        return "active" if self.ready else "invited"
 
     @property
     def actor(self) -> str:
@@ -107,12 +123,30 @@ async def find_user_by_login(session: AsyncSession, login: str) -> User:
     return user_of(row)
 
 
-async def list_users(session: AsyncSession, *, after: str = "", limit: int = 50) -> list[User]:
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Which users to list; None is any, ``place`` the numbers of a channel and of a party."""
+
+    role: Role | None = None
+    state: UserState | None = None
+    place: tuple[int | None, int | None] | None = None
+
+
+async def list_users(
+    session: AsyncSession, among: Among = Among(), *, after: str = "", limit: int = 50
+) -> list[User]:
     """List users by login, from the one after ``after``."""
-    rows = await session.scalars(
-        select(UserRow).where(UserRow.login > after).order_by(UserRow.login).limit(limit)
-    )
-    return [user_of(row) for row in rows]
+    query = select(UserRow).where(UserRow.login > after).order_by(UserRow.login).limit(limit)
+    if among.role is not None:
+        query = query.where(UserRow.role == int(among.role))
+    if among.state is not None:
+        query = query.where(*_IN_STATE[among.state])
+    if among.place is not None:
+        channel, party = among.place
+        query = query.where(
+            UserRow.channel.is_not_distinct_from(channel), UserRow.party.is_not_distinct_from(party)
+        )
+    return [user_of(row) for row in await session.scalars(query)]
 
 
 async def name_users(session: AsyncSession, users: Sequence[UUID]) -> dict[UUID, str]:

@@ -21,12 +21,14 @@ from app.checks import (
     require_result,
     stored_of,
 )
-from app.files import NO_KEY, Job, TheStorage, find_job, list_jobs
+from app.files import JOB_STATES, NO_KEY, Job, JobState, TheStorage, find_job, list_jobs
 from app.intake import (
     IMPORT,
+    IMPORT_STATES,
     VOID,
     Import,
     ImportIn,
+    ImportState,
     begin_void,
     find_import,
     list_imports,
@@ -85,11 +87,15 @@ async def _show(
     async with database_of(request).reading() as session:
         channels = await list_channels(session, limit=_ALL)
         brands = await list_brands(session, limit=_ALL)
+        states: tuple[ImportState, ...] = JOB_STATES
         if what == "imports":
+            states = IMPORT_STATES
+            state = next((one for one in states if one == asked.text("state")), None)
             sought = next((one.id for one in channels if one.slug == asked.text("channel")), None)
-            rows = await _imports(session, keys, channel=sought, before=before)
+            rows = await _imports(session, keys, channel=sought, before=before, state=state)
         else:
-            rows = [_Row(None, job) for job in await _scrubs(session, before=before)]
+            under = next((one for one in JOB_STATES if one == asked.text("state")), None)
+            rows = [_Row(None, job) for job in await _scrubs(session, before=before, state=under)]
     shown, following = asked.page(rows, lambda row: (row.job.id,))
     return await page(
         request,
@@ -102,6 +108,7 @@ async def _show(
         faults=faults,
         channel_names={one.id: one.name for one in channels},
         channels=[(one.slug, one.name) for one in channels],
+        states=[(one, t("opt_outs.voided" if one == "voided" else f"job.{one}")) for one in states],
         brands=[(one.slug, one.name) for one in brands],
         medium_bits={one.word: int(one) for one in ALL_MEDIA},
         media=[(one.word, t(f"media.{one.word}")) for one in ALL_MEDIA],
@@ -118,15 +125,26 @@ class _Row:
 
 
 async def _imports(
-    session: AsyncSession, keys: PointKeys, *, channel: int | None, before: UUID | None
+    session: AsyncSession,
+    keys: PointKeys,
+    *,
+    channel: int | None,
+    before: UUID | None,
+    state: ImportState | None,
 ) -> list[_Row]:
-    found = await list_imports(session, keys.vault, channel=channel, before=before, limit=PAGE + 1)
+    found = await list_imports(
+        session, keys.vault, channel=channel, before=before, state=state, limit=PAGE + 1
+    )
     jobs = [(one, await find_job(session, one.id, kind=IMPORT)) for one in found]
     return [_Row(one, job) for one, job in jobs if job is not None]
 
 
-async def _scrubs(session: AsyncSession, *, before: UUID | None) -> Sequence[Job]:
-    return await list_jobs(session, kind=SCRUB, key=None, before=before, limit=PAGE + 1)
+async def _scrubs(
+    session: AsyncSession, *, before: UUID | None, state: JobState | None
+) -> Sequence[Job]:
+    return await list_jobs(
+        session, kind=SCRUB, key=None, before=before, state=state, limit=PAGE + 1
+    )
 
 
 @sending.post("/imports")

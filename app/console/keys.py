@@ -39,13 +39,28 @@ _SHOWN = 200
 
 @keys.get("")
 async def show_keys(request: Request, visit: Admin) -> Response:
-    """List keys, the latest first; the revoked ones if they are asked for."""
+    """List keys, the latest first; by state, scope, and what they are bound to."""
     del visit
     at, asked = now(), Asked(request)
     async with database_of(request).reading() as session:
         rows = await list_keys(session)
     found = [key for key in reversed(rows) if _wanted(key, asked, at)]
-    return await page(request, "keys.html", rows=found[:_SHOWN], found=len(found), at=at)
+    return await page(
+        request,
+        "keys.html",
+        rows=found[:_SHOWN],
+        found=len(found),
+        at=at,
+        scopes=[(scope, scope) for scope in SCOPES],
+        bound=[(one, one) for one in sorted({_bound_to(key) for key in rows} - {""})],
+    )
+
+
+def _bound_to(key: Key) -> str:
+    """Name what a key is bound to as the filter does: two rooms' slugs may be the same."""
+    if key.channel is not None:
+        return f"channel:{key.channel}"
+    return "" if key.database is None else f"database:{key.database}"
 
 
 def _wanted(key: Key, asked: Asked, at: datetime) -> bool:
@@ -53,7 +68,8 @@ def _wanted(key: Key, asked: Asked, at: datetime) -> bool:
     state = {"all": True, "ended": ended}.get(asked.text("state") or "", not ended)
     scope = asked.text("scope")
     sought = (asked.text("q") or "").casefold()
-    return state and scope in (None, *key.scopes) and sought in key.name.casefold()
+    bound = asked.text("bound") in (None, _bound_to(key))
+    return state and bound and scope in (None, *key.scopes) and sought in key.name.casefold()
 
 
 @keys.get("/new")

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import Role, Visit
-from app.intake import DoorView, Outcome, Wanted, list_events, masked_of, view_doors
+from app.intake import DOOR_STATES, DoorView, Outcome, Wanted, list_events, masked_of, view_doors
 from app.parties import TheReads, list_parties
 from app.platform.clock import now
 from app.platform.db import database_of
@@ -32,6 +32,7 @@ _EVERY_PARTY = 10_000
 async def show_doors(request: Request, visit: Officer) -> Response:
     """List the channels that providers speak to, who must be looked at first."""
     del visit
+    t, asked = words_for(request), Asked(request)
     async with database_of(request).reading() as session:
         found = await _doors(request, session)
         parties = {one.slug: one for one in await list_parties(session, limit=_EVERY_PARTY)}
@@ -39,9 +40,25 @@ async def show_doors(request: Request, visit: Officer) -> Response:
     return await page(
         request,
         "machines.html",
-        rows=sorted(found, key=lambda one: rank.get(one.state, 3)),
+        rows=sorted(
+            (one for one in found if _wanted(one, asked)), key=lambda one: rank.get(one.state, 3)
+        ),
+        any_door=bool(found),
         parties=parties,
+        party_choices=[
+            (slug, parties[slug].name)
+            for slug in sorted({one.channel.party for one in found})
+            if slug in parties
+        ],
+        states=[(state, t(f"machines.{state}")) for state in DOOR_STATES],
         ends=Outcome,
+    )
+
+
+def _wanted(door: DoorView, asked: Asked) -> bool:
+    return asked.text("state") in (None, door.state) and asked.text("party") in (
+        None,
+        door.channel.party,
     )
 
 

@@ -27,6 +27,7 @@ from app.platform.problems import Problem
 
 from .doors import Form, signed_in
 from .forms import BadForm, faults_of, read_form, slug_of, typed
+from .lists import Asked
 from .pages import go, page, pages, words_for
 
 parties = pages("/parties")
@@ -49,7 +50,8 @@ _ALL = 10_000
 async def show_parties(request: Request, visit: Officer) -> Response:
     """List parties with their channels and databases, and brands."""
     del visit
-    sought = request.query_params.get("q", "").strip().casefold()
+    t, asked = words_for(request), Asked(request)
+    sought = (asked.text("q") or "").casefold()
     async with database_of(request).reading() as session:
         rows = await list_parties(session, limit=_ALL)
         heard = await list_channels(session, limit=_ALL)
@@ -59,7 +61,11 @@ async def show_parties(request: Request, visit: Officer) -> Response:
     def fits(one: Party) -> bool:
         names = [one.name, *(part.name for part in heard if part.party == one.slug)]
         names += [part.name for part in told if part.party == one.slug]
-        return any(sought in name.casefold() for name in names)
+        return (
+            any(sought in name.casefold() for name in names)
+            and asked.text("kind") in (None, one.kind)
+            and asked.text("country") in (None, one.country)
+        )
 
     return await page(
         request,
@@ -67,7 +73,12 @@ async def show_parties(request: Request, visit: Officer) -> Response:
         rows=[one for one in rows if fits(one)],
         channels=_by_party(heard),
         databases=_by_party(told),
-        brands=known,
+        brands=[one for one in known if sought in one.name.casefold()],
+        any_brand=bool(known),
+        kinds=[(kind, t(f"party.{kind}")) for kind in PARTY_KINDS],
+        countries=sorted(
+            {one.country: t.country(one.country) for one in rows}.items(), key=lambda one: one[1]
+        ),
     )
 
 

@@ -58,16 +58,18 @@ async def _show(
     is_open = asked.text("state") != "decided"
     after = asked.after(UUID)
     async with database_of(request).reading() as session:
+        heard = await list_channels(session, limit=_CHOICES)
+        channel = next((one.id for one in heard if one.slug == asked.text("channel")), None)
         found = await list_reviews(
             session,
             keys,
             is_open=is_open,
             region=region,
             limit=PAGE + 1,
+            channel=channel,
             after=None if after is None else after[0],
         )
         count = await count_reviews(session)
-        channels = {one.id: one.name for one in await list_channels(session, limit=_CHOICES)}
         names = await name_users(session, _users_in(found))
     shown, following = asked.page(found, lambda one: (one.event.id,))
     await reads.note(
@@ -78,7 +80,8 @@ async def _show(
         "reviews.html",
         status=422 if faults else 200,
         rows=shown,
-        channels=channels,
+        channels={one.id: one.name for one in heard},
+        channel_choices=[(one.slug, one.name) for one in heard],
         people={f"{_BY_USER}{user}": name for user, name in names.items()},
         next=following,
         is_open=is_open,

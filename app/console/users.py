@@ -8,6 +8,8 @@ from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import (
+    USER_STATES,
+    Among,
     LoginTaken,
     NewUser,
     Role,
@@ -47,21 +49,44 @@ users = pages("/users")
 Admin = Annotated[Visit, signed_in(Role.ADMIN)]
 
 _ALL = 10_000
+_ANY_PLACE = "any"
 
 
 @users.get("")
 async def show_users(request: Request, visit: Admin) -> Response:
-    """List everybody by login, the disabled ones too."""
+    """List everybody by login, the disabled ones too; by role, state, and whom they record for."""
     del visit
-    asked = Asked(request)
+    t, asked = words_for(request), Asked(request)
     after = asked.after(str)
     async with database_of(request).reading() as session:
+        places = await _places(session)
+        among = Among(
+            role=next((one for one in Role if one.word == asked.text("role")), None),
+            state=next((one for one in USER_STATES if one == asked.text("state")), None),
+            place=_sought(places, asked.text("place")),
+        )
         # By the id: a login may be an e-mail address, which the address of a page must not hold.
         login = "" if after is None else (await find_user(session, UUID(after[0]))).login
-        rows = await list_users(session, after=login, limit=PAGE + 1)
-        places = {given[:2]: given[2] for given in (await _places(session)).values()}
+        rows = await list_users(session, among, after=login, limit=PAGE + 1)
     shown, following = asked.page(rows, lambda user: (str(user.id),))
-    return await page(request, "users.html", rows=shown, next=following, places=places)
+    return await page(
+        request,
+        "users.html",
+        rows=shown,
+        next=following,
+        places={given[:2]: given[2] for given in places.values()},
+        place_choices=[(_ANY_PLACE, t("users.any_channel")), *_choices(places, t)],
+        roles=[(role.word, t(f"role.{role.word}")) for role in Role],
+        states=[(state, t(f"users.is_{state}")) for state in USER_STATES],
+    )
+
+
+def _sought(
+    places: Mapping[str, tuple[int | None, int | None, str]], place: str | None
+) -> tuple[int | None, int | None] | None:
+    if place == _ANY_PLACE:
+        return (None, None)
+    return places[place][:2] if place is not None and place in places else None
 
 
 @users.get("/new")

@@ -17,6 +17,7 @@ from .columns import BadMapping, Columns, Field, map_columns, shown_name
 from .dates import DateOrder, find_order, read_date
 from .exports import ReasonOfRow, guess_columns
 from .jobs import (
+    JOB_STATES,
     NO_KEY,
     Job,
     JobFailed,
@@ -28,6 +29,7 @@ from .jobs import (
     add_job,
     cancel_job,
     find_job,
+    jobs_in,
     list_jobs,
     require_room,
 )
@@ -53,6 +55,7 @@ from .uploads import Upload, UploadTooSlow, discard, receive_upload
 from .values import BadValue, clean, phone_text, plain_text
 
 __all__ = [
+    "JOB_STATES",
     "NO_KEY",
     "POLL_SECONDS",
     "SEALED",
@@ -94,6 +97,7 @@ __all__ = [
     "find_order",
     "guard",
     "guess_columns",
+    "jobs_in",
     "keep_file",
     "list_jobs",
     "map_columns",

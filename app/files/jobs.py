@@ -8,10 +8,10 @@ go on is written in the transaction of the work itself, so that no step is done 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -21,6 +21,7 @@ from .storage import release_file
 from .tables import JobRow
 
 JobState = Literal["queued", "running", "done", "failed"]
+JOB_STATES: tuple[JobState, ...] = get_args(JobState)
 _OPEN = ("queued", "running")
 NO_KEY = 0
 """The key of jobs that somebody queued who signed in; they share what one key may have."""
@@ -148,13 +149,26 @@ async def find_job(session: AsyncSession, job: UUID, *, kind: str) -> Job | None
     return None if found is None else _job(found)
 
 
+def jobs_in(kind: str, state: JobState) -> Select[UUID]:
+    """Select the ids of the jobs of a kind in a state, for the list of what they are about."""
+    return select(JobRow.id).where(JobRow.kind == kind, JobRow.state == state)
+
+
 async def list_jobs(
-    session: AsyncSession, *, kind: str, key: int | None, limit: int, before: UUID | None
+    session: AsyncSession,
+    *,
+    kind: str,
+    key: int | None,
+    limit: int,
+    before: UUID | None,
+    state: JobState | None = None,
 ) -> list[Job]:
     """List jobs of a kind, the latest first; of one key, or of all (None)."""
     query = select(JobRow).where(JobRow.kind == kind).order_by(JobRow.id.desc()).limit(limit)
     if key is not None:
         query = query.where(JobRow.key == key)
+    if state is not None:
+        query = query.where(JobRow.state == state)
     if before is not None:
         query = query.where(JobRow.id < before)
     return [_job(row) for row in await session.scalars(query)]

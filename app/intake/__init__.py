@@ -39,12 +39,21 @@ from .history import Act, History, read_history
 from .import_job import import_handler
 from .import_models import ImportIn
 from .import_voids import VOID, begin_void, void_handler
-from .imports import IMPORT, Import, find_import, list_imports, queue_import, read_refused
+from .imports import (
+    IMPORT,
+    IMPORT_STATES,
+    Import,
+    ImportState,
+    find_import,
+    list_imports,
+    queue_import,
+    read_refused,
+)
 from .imports import SEALED as _OF_IMPORTS
 from .imports_api import refused_csv
 from .inbound import Doors
 from .inbound_alarms import watch_doors
-from .inbound_doors import DoorView, view_doors
+from .inbound_doors import DOOR_STATES, DoorView, view_doors
 from .inbound_events import SEALED as _OF_EVENTS
 from .inbound_events import KeptEvent, Wanted, forget_events, list_events
 from .inbound_models import masked_of
@@ -77,7 +86,9 @@ SEALED = (*_OF_IMPORTS, *_OF_EVENTS)
 __all__ = [
     "ASKED_WITHIN",
     "CONTACTS",
+    "DOOR_STATES",
     "IMPORT",
+    "IMPORT_STATES",
     "MOST_MAIL_BYTES",
     "ROUTERS",
     "SEALED",
@@ -99,6 +110,7 @@ __all__ = [
     "Hop",
     "Import",
     "ImportIn",
+    "ImportState",
     "KeptEvent",
     "Link",
     "OptOut",

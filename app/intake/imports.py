@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.files import Job, NewJob, add_job, keep_file
+from app.files import JOB_STATES, Job, JobState, NewJob, add_job, jobs_in, keep_file
 from app.journal import Media, Reason
 from app.platform.refusals import NotFound
 from app.platform.resealing import Sealed
@@ -20,6 +20,8 @@ from .tables import ImportRefusal, ImportRow
 
 IMPORT = "import"
 """The kind of job."""
+ImportState = JobState | Literal["voided"]
+IMPORT_STATES: tuple[ImportState, ...] = (*JOB_STATES, "voided")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +122,27 @@ async def find_import_times(
 
 
 async def list_imports(
-    session: AsyncSession, vault: Vault, *, channel: int | None, before: UUID | None, limit: int
+    session: AsyncSession,
+    vault: Vault,
+    *,
+    channel: int | None,
+    before: UUID | None,
+    limit: int,
+    state: ImportState | None = None,
 ) -> list[Import]:
-    """List imports, the latest first, of one channel or of all."""
+    """List imports, the latest first, of one channel or of all, in one state or in any.
+
+    One that was voided is in no other state.
+    """
     query = select(ImportRow).order_by(ImportRow.id.desc()).limit(limit)
     if channel is not None:
         query = query.where(ImportRow.channel == channel)
     if before is not None:
         query = query.where(ImportRow.id < before)
+    if state == "voided":
+        query = query.where(ImportRow.voided_at.is_not(None))
+    elif state is not None:
+        query = query.where(ImportRow.voided_at.is_(None), ImportRow.id.in_(jobs_in(IMPORT, state)))
     return [_import(row, vault) for row in await session.scalars(query)]
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -170,6 +170,7 @@ async def read_tallies(session: AsyncSession) -> dict[int, list[Tally]]:
 
 
 DoorState = Literal["speaking", "silent", "refusing", "unheard", "closed"]
+DOOR_STATES: tuple[DoorState, ...] = get_args(DoorState)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,10 @@ async def list_reviews(
     is_open: bool,
     region: str,
     limit: int,
+    channel: int | None = None,
     after: UUID | None = None,
 ) -> list[Review]:
-    """List what is to be looked at, the oldest first, or what was.
+    """List what is to be looked at, the oldest first, or what was; of one channel or of all.
 
     What was voided by itself needs no look any more.
     """
@@ -97,6 +98,8 @@ async def list_reviews(
         query = query.where(row.reviewed_at.is_(None), kept, ~gone.exists())
     else:
         query = query.where(row.reviewed_at.is_not(None))
+    if channel is not None:
+        query = query.where(row.channel == channel)
     if after is not None:
         query = query.where(row.id > after)
     rows = (await session.scalars(query)).all()
