@@ -49,7 +49,8 @@ async def door(admin: httpx.AsyncClient, slug: str = MAILER) -> dict[str, Any]:
     return dict(found)
 
 
-async def decision(admin: httpx.AsyncClient, email: str, **more: object) -> str:
-    """Ask whether somebody may be mailed."""
-    body = {"email": email, "medium": "email", **more}
-    return str((await admin.post("/v1/checks", json=body)).json()["decision"])
+async def decision(admin: httpx.AsyncClient, who: str, **more: object) -> str:
+    """Ask whether somebody may be mailed, or sent a message."""
+    kind, medium = ("email", "email") if "@" in who else ("phone", "sms")
+    answer = await admin.post("/v1/checks", json={kind: who, "medium": medium, **more})
+    return str(answer.json()["decision"])

@@ -6,13 +6,16 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
+from standardwebhooks import Webhook
 
 from app.platform.wire import wire_time
 
@@ -72,6 +75,48 @@ class Basic:
         authorization = f"Basic {b64encode(self.secret.encode()).decode()}"
         body = json.dumps(events).encode()
         return Signed(body, {"authorization": authorization, "content-type": "application/json"})
+
+
+class Twilio:
+    """Signs the address of the door and the fields of a form with the auth token."""
+
+    secret = "12345"  # noqa: S105 - as above
+
+    def sign(self, path: str, fields: Mapping[str, str]) -> Signed:
+        """Sign a form."""
+        url = f"http://127.0.0.1:8000{path}"
+        signed = url + "".join(name + value for name, value in sorted(fields.items()))
+        signature = b64encode(hmac.digest(self.secret.encode(), signed.encode(), "sha1"))
+        headers = {
+            "content-type": "application/x-www-form-urlencoded",
+            "x-twilio-signature": signature.decode(),
+        }
+        return Signed(urlencode(fields).encode(), headers)
+
+
+class Mailbox:
+    """Signs mails by Standard Webhooks, with its own library."""
+
+    secret = "whsec_" + b64encode(b"a key of twenty-four bytes").decode()
+
+    def sign(self, mail: bytes, at: datetime) -> Signed:
+        """Sign a mail."""
+        headers = {
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": Webhook(self.secret).sign("msg_1", at, mail.decode()),
+        }
+        return Signed(mail, headers)
+
+
+def letter(words: str, **headers: str) -> bytes:
+    """Write a mail of a person."""
+    mail = EmailMessage()
+    usual = {"From": "Jo <jo@example.com>", "To": "dpo@example.org", "Message-ID": "<1@x.example>"}
+    for name, value in (usual | headers).items():
+        mail[name] = value
+    mail.set_content(words)
+    return bytes(mail)
 
 
 TOPIC = "arn:aws:sns:eu-west-3:123456789012:mail-events"

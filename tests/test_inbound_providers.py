@@ -8,12 +8,27 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.intake.dialects import DIALECTS
 from app.intake.inbound_fetching import Fetcher
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.wire import wire_time
+from tests.conftest import Caller
 from tests.doors import decision, door, listed, open_door, taken
-from tests.signers import CERTIFICATE, CONFIRM, TOPIC, Basic, Mailgun, SendGrid, Signed, Sns
+from tests.receivers import register
+from tests.signers import (
+    CERTIFICATE,
+    CONFIRM,
+    TOPIC,
+    Basic,
+    Mailbox,
+    Mailgun,
+    SendGrid,
+    Signed,
+    Sns,
+    Twilio,
+    letter,
+)
 
 AT = now()
 SENDGRID, SNS = SendGrid(), Sns(AT)
@@ -55,13 +70,32 @@ def ses(email: str) -> Signed:
     return SNS.sign({"eventType": "Complaint", "complaint": said, "mail": {}}, now())
 
 
+def twilio(phone: str) -> Signed:
+    """Send a STOP as Twilio does."""
+    said = {"MessageSid": "SM1", "From": phone, "To": "+33199000012", "Body": "STOP"}
+    return Twilio().sign("/v1/inbound/twilio/twilio", said)
+
+
+def sms(phone: str) -> Signed:
+    """Send a STOP as others do."""
+    return Basic().sign({"from": phone, "to": "36200", "text": "STOP", "id": "7"})
+
+
+def mail(email: str) -> Signed:
+    """Hand over a person's mail."""
+    return Mailbox().sign(letter("STOP", From=email), now())
+
+
 PROVIDERS: dict[str, tuple[Callable[[str], Signed], str | None, dict[str, Any]]] = {
     "brevo": (brevo, Basic.secret, {}),
+    "mail": (mail, Mailbox.secret, {}),
     "mailgun": (mailgun, Mailgun.secret, {}),
     "mailjet": (mailjet, Basic.secret, {}),
     "postmark": (postmark, Basic.secret, {}),
     "sendgrid": (sendgrid, SENDGRID.secret, {}),
     "ses": (ses, None, {"topic_arn": TOPIC}),
+    "sms": (sms, Basic.secret, {}),
+    "twilio": (twilio, Twilio.secret, {}),
 }
 
 
@@ -83,25 +117,40 @@ async def post(client: httpx.AsyncClient, path: str, signed: Signed) -> httpx.Re
     return await client.post(path, content=signed.body, headers=signed.headers)
 
 
-async def test_a_signed_request_blocks_and_a_changed_one_does_nothing(
-    client: httpx.AsyncClient, admin: httpx.AsyncClient, asked: list[str]
+async def test_a_signed_request_blocks_and_is_told_and_a_changed_one_does_nothing(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, asked: list[str], caller: Caller
 ) -> None:
+    assert set(PROVIDERS) == set(DIALECTS)
+    await register(admin)
+    expected = []
     for dialect, (sign, secret, options) in PROVIDERS.items():
         path = await open_door(admin, dialect, slug=dialect, secret=secret, **options)
         good, other = f"{dialect}@example.com", f"other-{dialect}@example.com"
+        if dialect in ("sms", "twilio"):
+            good, other = f"+3363998005{len(dialect)}", "+33639980059"
         signed = sign(good)
-        changed = signed._replace(body=signed.body.replace(good.encode(), other.encode()))
+        before, after = (one.lstrip("+").encode() for one in (good, other))
+        changed = signed._replace(body=signed.body.replace(before, after))
+        assert changed.body != signed.body
         if secret == Basic.secret:
             # These sign nothing; without their credentials nothing counts.
             changed = changed._replace(headers={})
         if dialect != "mailgun":
             assert (await post(client, path, changed)).status_code == 401, dialect
             assert await decision(admin, other) == "allow"
-        for counts in ({"recorded": 1}, {"duplicate": 1}):
-            assert await taken(await post(client, path, signed)) == counts, dialect
+        first, again = await post(client, path, signed), await post(client, path, signed)
+        if dialect != "twilio":
+            assert [await taken(one) for one in (first, again)] == [
+                {"recorded": 1},
+                {"duplicate": 1},
+            ], dialect
         assert await decision(admin, good) == "block"
         assert (await door(admin, dialect))["events"]["recorded"] == 1
+        expected.append(good)
     assert asked == [CERTIFICATE]
+    # The databases are told of each, by the feed as by webhooks.
+    feed = (await (await caller("journal:read", bound_to="crm")).get("/v1/journal")).json()
+    assert [one["identifier"]["value"] for one in feed["entries"]] == expected
 
 
 async def test_a_token_that_was_overheard_signs_no_other_body(

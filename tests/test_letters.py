@@ -1,10 +1,8 @@
 """Letters, text messages and calls from end to end: signed, recorded, answered, looked at."""
 
 import asyncio
-import hmac
 from base64 import b64encode
 from datetime import UTC, datetime
-from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -12,7 +10,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
-from standardwebhooks import Webhook
 from typer.testing import CliRunner
 
 from app.cli import inbound as inbound_command  # noqa: F401 - it hangs its commands on the app
@@ -24,56 +21,26 @@ from app.points import open_registry
 from app.settings import read_settings
 from tests.doors import decision, listed, open_door, taken
 from tests.servers import free_port, listening
+from tests.signers import Mailbox, Twilio, letter
 
-SECRET = "whsec_" + b64encode(b"a key of twenty-four bytes").decode()
-TWILIO = "12345"
+SECRET = Mailbox.secret
 JO, PERSON, OURS = "jo@example.com", "+33639980043", "+33199000012"
-
-
-def letter(words: str, **headers: str) -> bytes:
-    """Write a mail of a person."""
-    mail = EmailMessage()
-    usual = {"From": f"Jo <{JO}>", "To": "dpo@example.org", "Message-ID": "<1@example.com>"}
-    for name, value in (usual | headers).items():
-        mail[name] = value
-    mail.set_content(words)
-    return bytes(mail)
 
 
 async def post(client: httpx.AsyncClient, path: str, mail: bytes) -> dict[str, int]:
     """Hand over a mail, signed."""
-    sent_at = datetime.now(UTC)
-    headers = {
-        "webhook-id": "msg_1",
-        "webhook-timestamp": str(int(sent_at.timestamp())),
-        "webhook-signature": Webhook(SECRET).sign("msg_1", sent_at, mail.decode()),
-    }
-    return await taken(await client.post(path, content=mail, headers=headers))
+    signed = Mailbox().sign(mail, datetime.now(UTC))
+    return await taken(await client.post(path, content=signed.body, headers=signed.headers))
 
 
 async def write(client: httpx.AsyncClient, path: str, words: str, **more: str) -> str:
     """Send a text message as Twilio brings it: what it is answered."""
     fields = {"MessageSid": f"SM {words}", "From": PERSON, "To": OURS, "Body": words} | more
-    url = f"http://127.0.0.1:8000{path}"
-    signed = url + "".join(name + value for name, value in sorted(fields.items()))
-    signature = b64encode(hmac.digest(TWILIO.encode(), signed.encode(), "sha1")).decode()
-    answer = await client.post(
-        path,
-        content=urlencode(fields),
-        headers={
-            "content-type": "application/x-www-form-urlencoded",
-            "x-twilio-signature": signature,
-        },
-    )
+    signed = Twilio().sign(path, fields)
+    answer = await client.post(path, content=signed.body, headers=signed.headers)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/xml")
     return answer.text.partition("<Response>")[2].removesuffix("</Response>")
-
-
-async def may_text(admin: httpx.AsyncClient, **more: str) -> str:
-    """Ask whether the person may be sent a message."""
-    body = {"phone": PERSON, "medium": "sms", **more}
-    return str((await admin.post("/v1/checks", json=body)).json()["decision"])
 
 
 async def reviews(admin: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:
@@ -102,7 +69,7 @@ async def texts(admin: httpx.AsyncClient) -> str:
         admin,
         "twilio",
         slug="texts",
-        secret=TWILIO,
+        secret=Twilio.secret,
         confirmation="You will hear no more from us.",
         confirmation_fr="C'est noté & fait.",
     )
@@ -112,13 +79,13 @@ async def test_a_stop_blocks_and_is_confirmed_once(
     client: httpx.AsyncClient, admin: httpx.AsyncClient, texts: str
 ) -> None:
     assert await write(client, texts, "Où est mon colis ?") == ""
-    assert await may_text(admin) == "allow"
+    assert await decision(admin, PERSON) == "allow"
     assert await write(client, texts, "ARRÊT") == "<Message>C'est noté &amp; fait.</Message>"
-    assert await may_text(admin) == "block"
+    assert await decision(admin, PERSON) == "block"
     assert await write(client, texts, "ARRÊT") == ""
     assert await write(client, texts, "STOP") == ""
     assert await write(client, texts, "OUI") == ""
-    assert await may_text(admin) == "block"
+    assert await decision(admin, PERSON) == "block"
     assert await listed(admin) == [
         ("request", "waiting", "asks-to-be-contacted"),
         ("stop_keyword", "recorded", ""),
@@ -131,12 +98,12 @@ async def test_a_stop_is_for_the_brand_whose_number_it_was_written_to(
     client: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
     await open_brands(admin)
-    path = await open_door(admin, "twilio", secret=TWILIO, brands=[f"{OURS}=sauerkraut"])
+    path = await open_door(admin, "twilio", secret=Twilio.secret, brands=[f"{OURS}=sauerkraut"])
     await write(client, path, "STOP")
-    assert await may_text(admin, brand="sauerkraut") == "block"
-    assert await may_text(admin, brand="pickles") == "allow"
+    assert await decision(admin, PERSON, brand="sauerkraut") == "block"
+    assert await decision(admin, PERSON, brand="pickles") == "allow"
     await write(client, path, "stop", To="+33199000013")
-    assert await may_text(admin, brand="pickles") == "block"
+    assert await decision(admin, PERSON, brand="pickles") == "block"
 
 
 @pytest.mark.parametrize("change", [{"Body": "START"}, {"To": "+33199000013"}])
@@ -144,13 +111,10 @@ async def test_a_changed_message_is_not_let_in(
     client: httpx.AsyncClient, admin: httpx.AsyncClient, texts: str, change: dict[str, str]
 ) -> None:
     fields = {"MessageSid": "SM1", "From": PERSON, "To": OURS, "Body": "STOP"}
-    signed = f"http://127.0.0.1:8000{texts}" + "".join(n + v for n, v in sorted(fields.items()))
-    signature = b64encode(hmac.digest(TWILIO.encode(), signed.encode(), "sha1")).decode()
-    answer = await client.post(
-        texts, content=urlencode(fields | change), headers={"x-twilio-signature": signature}
-    )
+    signed = Twilio().sign(texts, fields)
+    answer = await client.post(texts, content=urlencode(fields | change), headers=signed.headers)
     assert answer.status_code == 401
-    assert await may_text(admin) == "allow"
+    assert await decision(admin, PERSON) == "allow"
 
 
 async def test_other_words_block_at_once_and_wait_for_a_look(
@@ -159,7 +123,7 @@ async def test_other_words_block_at_once_and_wait_for_a_look(
     words = "Foutez-moi la paix, et au 06 39 98 00 43 aussi."
     assert await post(client, officer, letter(words, Subject="Vos appels")) == {"recorded": 1}
     assert await post(client, officer, letter(words, Subject="Vos appels")) == {"duplicate": 1}
-    assert (await decision(admin, JO), await may_text(admin)) == ("block", "block")
+    assert (await decision(admin, JO), await decision(admin, PERSON)) == ("block", "block")
     (one,) = await reviews(admin)
     assert one["said"] == f"Vos appels\n{words}"
     assert (one["decision"], one["event"]["reason"]) == (None, "to-be-reviewed")
