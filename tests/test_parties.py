@@ -1,14 +1,16 @@
 """Brands, parties and channels, over the wire."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import text
 
+from app.intake.dialects import DIALECTS
 from app.parties import find_brand, inbound_secret
+from app.parties.models import DialectWord
 from app.platform.db import Database
 from app.platform.vault import Vault
 from tests.conftest import SEALING_KEYS, Caller
@@ -146,6 +148,22 @@ async def test_an_inbound_secret_stays_until_another_provider_comes(
     assert await after(other) == (other | {"has_secret": False}, None)
     assert await after(other | {"secret": "new"}) == (other | {"has_secret": True}, "new")
     assert await after(None) == (None, None)
+
+
+async def test_a_provider_that_nobody_here_understands_is_refused(
+    admin: httpx.AsyncClient,
+) -> None:
+    """Else it would post to an address that is not there, and nobody would hear of it."""
+    assert set(get_args(DialectWord)) == set(DIALECTS)
+    await made(admin, "/v1/parties", PARTY)
+    inbound = {"dialect": "sengrid", "secret": "x"}
+    refused = [await admin.post("/v1/channels", json=CHANNEL | {"inbound": inbound})]
+    path = (await made(admin, "/v1/channels", CHANNEL)).headers["location"]
+    refused.append(await admin.patch(path, json={"inbound": inbound}))
+    for answer in refused:
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+        assert [one["pointer"] for one in answer.json()["errors"]] == ["/inbound/dialect"]
+    assert without_time((await admin.get(path)).json()) == SHOWN_CHANNEL
 
 
 async def test_a_taken_slug_is_409_and_uses_up_no_number(

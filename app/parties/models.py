@@ -30,6 +30,18 @@ def _day(value: object) -> date:
 
 Name = Annotated[str, text(120)]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+DialectWord = Literal[
+    "brevo",
+    "mail",
+    "mailgun",
+    "mailjet",
+    "postmark",
+    "sendgrid",
+    "ses",
+    "sms",
+    "twilio",
+]
+"""What a provider may speak; the words of the dialects that read it, which lie above this room."""
 PartyKind = Literal["department", "subcontractor", "supplier"]
 ChannelKind = Literal[
     "call_centre",
@@ -188,7 +200,7 @@ class InboundIn(WireModel):
     out, the one that is set stays, unless the dialect changes.
     """
 
-    dialect: Slug
+    dialect: DialectWord
     secret: Annotated[str, text(4_096)] | None = Field(
         None, repr=False, json_schema_extra={"writeOnly": True}
     )
