@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app.accounts import Role
 from app.platform.db import Database
 from tests.conftest import Caller
-from tests.desk import count
+from tests.desk import count, searched
 from tests.desk import register as register_all
 from tests.officers import browser_of
 from tests.pages import PAGES
@@ -39,12 +39,12 @@ async def send(
     return await officer.post(f"/files/{what}", data=data, files={"file": ("a.csv", content)})
 
 
-async def when_done(officer: httpx.AsyncClient, page: str) -> httpx.Response:
+async def when_done(officer: httpx.AsyncClient, page: str, rows: int = 2) -> httpx.Response:
     """Wait until every row of a file is done: its page then."""
 
     async def is_done() -> bool:
         words = words_in(await officer.get(page))
-        return " done 2 of 2 rows" in words and "being done" not in words
+        return f" done {rows} of {rows} rows" in words and "being done" not in words
 
     await until(is_done)
     return await officer.get(page)
@@ -69,6 +69,9 @@ async def test_a_file_of_a_form_that_is_not_ours_is_not_kept(
     [
         ({"channel": "nowhere"}, ROWS, "There is no such channel."),
         ({"reason": "boredom"}, ROWS, "This does not have the form"),
+        ({"occurred_at": "2999-01-01"}, ROWS, "That day has not come yet."),
+        ({"column.0": "phone"}, ROWS, "Name the column and what it holds"),
+        ({"column.0": "a", "holds.0": "shoe size"}, ROWS, "This does not have the form"),
         ({}, b"", "There is nothing in this file"),
     ],
 )
@@ -93,6 +96,27 @@ async def test_an_import_is_done_and_only_an_admin_is_offered_its_void(
     assert PAGES["POST /files/imports/{id}/void"] is Role.ADMIN
     assert "a.csv" in words_in(await officer.get("/files?channel=dakar"))
     assert "a.csv" not in words_in(await officer.get("/files?channel=web"))
+
+
+async def test_a_file_s_columns_media_and_day_are_said_in_the_form(
+    officer: httpx.AsyncClient, admin: httpx.AsyncClient, database: Database
+) -> None:
+    rows = b"Portable;Fixe;Motif\n06 39 98 00 31;01 99 00 12 34;refusal\n"
+    fields = {"column.0": "Portable", "holds.0": "phone", "column.3": "3", "holds.3": "reason"}
+    chosen = {"media.voice": "on", "media.sms": "on", "occurred_at": "2026-03-02"}
+    page = leads_to(await send(officer, "imports", rows, **fields, **chosen))
+    async with working(database):
+        shown = await when_done(officer, page, rows=1)
+    said = words_in(shown)
+    assert "Motif → reason Portable → phone" in said
+    assert "Media calls, SMS Said on 2 March 2026, 23:59" in said
+    (opt_out,) = (await admin.get("/v1/imports")).json()["items"]
+    assert opt_out["occurred_at"] == "2026-03-02T22:59:59.000000Z"
+    found = await searched(admin, {"kind": "phone", "value": "06 39 98 00 31"})
+    assert [(one["media"], one["reason"]) for one in found["history"]] == [
+        (["voice", "sms"], "refusal")
+    ]
+    assert (await searched(admin, {"kind": "phone", "value": "0199001234"}))["history"] == []
 
 
 async def test_who_takes_a_scrub_s_result_stands_in_the_audit(

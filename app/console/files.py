@@ -27,7 +27,6 @@ from app.intake import (
     IMPORT_STATES,
     VOID,
     Import,
-    ImportIn,
     ImportState,
     begin_void,
     find_import,
@@ -48,6 +47,7 @@ from app.registry import VoidPreview, preview_void
 
 from .doors import Form, signed_in
 from .forms import BadForm, faults_of, read_form, typed
+from .import_form import import_choices, read_import_form
 from .lists import PAGE, Asked
 from .pages import go, page, pages, words_for
 from .uploads import UploadRoute, received
@@ -113,6 +113,7 @@ async def _show(
         medium_bits={one.word: int(one) for one in ALL_MEDIA},
         media=[(one.word, t(f"media.{one.word}")) for one in ALL_MEDIA],
         reasons=[(one.word, t(f"reason.{one.word}")) for one in Reason],
+        **import_choices(t, said, faults),
     )
 
 
@@ -157,18 +158,19 @@ async def send_import(
     region: DefaultRegion,
 ) -> Response:
     """Take a file of opt-outs, to be recorded row by row."""
+    at = now()
     said: Mapping[str, str] = {}
     try:
         async with received(request, storage) as upload:
             said = upload.fields
-            asked = read_form(ImportIn, _typed(said, "channel", "brand", "reason", "dry_run"))
+            asked = read_import_form(said, storage.database.settings.time_zone, at=at)
             one = asked.begun(
                 upload.file,
                 key=NO_KEY,
                 channel=await directory.channel(asked.channel or ""),
                 brand=EVERY_BRAND if asked.brand is None else await directory.brand(asked.brand),
                 region=region,
-                at=now(),
+                at=at,
             )
             async with storage.database.transaction() as session:
                 actor, subject = visit.user.actor, f"import:{one.id}"

@@ -7,12 +7,15 @@ the word (``media.voice``).
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.platform.problems import Problem
+from app.platform.wire import wire_time
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -26,6 +29,7 @@ _FIELDS = {
     "forbidden-destination": "delivery.url",
     "weak-format": "delivery.accept_weak",
     "unreadable-file": "file",
+    "in-the-future": "occurred_at",
 }
 """At which field a refusal is said; its words stand under ``fault``."""
 
@@ -60,6 +64,15 @@ def typed(fields: Mapping[str, str], name: str, *, most: int = _MOST) -> str:
 def picked(fields: Mapping[str, str], name: str) -> list[str]:
     """List which boxes of a choice are ticked."""
     return [one.removeprefix(f"{name}.") for one in fields if one.startswith(f"{name}.")]
+
+
+def last_moment_of(day: str, zone: ZoneInfo) -> str:
+    """Say when a day is over, as the API takes it; what is no day is left for it to refuse."""
+    try:
+        last = datetime.fromisoformat(f"{day}T23:59:59")
+    except ValueError:
+        return day
+    return wire_time(last.replace(tzinfo=zone))
 
 
 def slug_of(name: str) -> str:

@@ -22,10 +22,9 @@ from app.parties import (
 from app.platform.clock import now
 from app.platform.db import Session, database_of
 from app.platform.problems import Problem
-from app.platform.wire import wire_time
 
 from .doors import Form, signed_in
-from .forms import BadForm, faults_of, picked, read_form, typed
+from .forms import BadForm, faults_of, last_moment_of, picked, read_form, typed
 from .lists import Asked
 from .pages import go, page, pages
 
@@ -101,13 +100,13 @@ async def _ask(request: Request, said: Mapping[str, str], faults: Mapping[str, s
 async def make_key(request: Request, visit: Admin, fields: Form) -> Response:
     """Make a key, and show it this once."""
     channel, database = typed(fields, "channel") or None, typed(fields, "database") or None
-    until = typed(fields, "expires_at")
+    until, zone = typed(fields, "expires_at"), request.app.state.settings.time_zone
     said = {
         "name": typed(fields, "name"),
         "scopes": picked(fields, "scopes"),
         "channel": channel,
         "database": database,
-        "expires_at": _end_of(until, request) if until else None,
+        "expires_at": last_moment_of(until, zone) if until else None,
     }
     try:
         new = read_form(KeyIn, said).key(channel=channel, database=database)
@@ -116,15 +115,6 @@ async def make_key(request: Request, visit: Admin, fields: Form) -> Response:
     except (BadForm, Problem) as refusal:
         return await _ask(request, fields, faults_of(refusal))
     return await page(request, "key_issued.html", key=issued.key, text=issued.text)
-
-
-def _end_of(day: str, request: Request) -> str:
-    """Say when a day is over, as the API takes it; what is no day is left for it to refuse."""
-    try:
-        last = datetime.fromisoformat(f"{day}T23:59:59")
-    except ValueError:
-        return day
-    return wire_time(last.replace(tzinfo=request.app.state.settings.time_zone))
 
 
 @keys.post("/{id}/revoke")

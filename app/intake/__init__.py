@@ -37,7 +37,7 @@ from .dialects import MOST_MAIL_BYTES, Outcome, sign_mail
 from .erasures import complete_erasure, open_erasures
 from .history import Act, History, read_history
 from .import_job import import_handler
-from .import_models import ImportIn
+from .import_models import ColumnWord, ImportIn
 from .import_voids import VOID, begin_void, void_handler
 from .imports import (
     IMPORT,
@@ -100,6 +100,7 @@ __all__ = [
     "Arrivals",
     "BadLink",
     "Choice",
+    "ColumnWord",
     "Complaint",
     "Confirmation",
     "Day",
