@@ -261,6 +261,35 @@ Spam
     assert (await listed(admin))[0] == ("complaint", "refused", "no-identifier")
 
 
+async def test_a_bounce_stops_mail_alone_and_proves_nothing(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str, database: Database
+) -> None:
+    report = f"""\
+From: MAILER-DAEMON@mx.example.net
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.net
+
+Final-Recipient: rfc822; {JO}
+Action: %s
+Status: %s
+--b--
+"""
+    delayed = (report % ("delayed", "4.4.1")).encode()
+    assert await post(client, officer, delayed) == {"dropped": 1}
+    assert await decision(admin, JO) == "allow"
+    assert await post(client, officer, (report % ("failed", "5.1.1")).encode()) == {"recorded": 1}
+    assert await decision(admin, JO) == "block"
+    assert await decision(admin, JO, medium="post") == "allow"
+    assert await listed(admin) == [("hard_bounce", "recorded", "")]
+    async with database.reading() as session:
+        verified = await session.scalars(text("SELECT verified FROM grounds"))
+        assert verified.all() == [False]
+
+
 async def test_an_erasure_takes_the_words_too(
     client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str, database: Database
 ) -> None:

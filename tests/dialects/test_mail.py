@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from app.intake.dialects import DIALECTS, Act, Event, NotGenuine, Request, Unreadable
-from app.journal import Kind
+from app.journal import Kind, Media
 
 MAIL = DIALECTS["mail"]
 SECRET = "whsec_" + b64encode(b"a key of twenty-four bytes").decode()
@@ -62,6 +62,41 @@ List-Unsubscribe: <mailto:u@example.com?subject=x>,
 
 Spam Spam Spam, unsubscribe
 --part1_13d.2e68ed54_boundary--
+"""
+UNDELIVERED = """\
+From: Mail Delivery System <MAILER-DAEMON@mx.example.net>
+Subject: Undelivered Mail Returned to Sender
+Auto-Submitted: auto-replied
+Message-ID: <20261127090000.7A1C@mx.example.net>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+I could not deliver your mail: STOP.
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.net
+Arrival-Date: Fri, 27 Nov 2026 09:00:00 +0000
+
+Final-Recipient: rfc822; jo@other.example.net
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 <jo@other.example.net>: unknown
+
+--b
+Content-Type: message/rfc822
+
+From: news@example.org
+To: Jo <jo@example.com>
+Subject: STOP everything, an offer
+List-Unsubscribe: <https://optout.example.com/u/x>
+
+Unsubscribe here
+--b--
 """
 
 
@@ -148,6 +183,65 @@ def test_a_thousand_recipients_complain_each_and_what_is_more_is_said() -> None:
     assert len(events(REPORT.replace(line, many))) == 1 + 1_000
     fields = MAIL.split(Request("", {}, REPORT.replace(line, many + line).encode()), {})
     assert len(fields) == 1 + 1 + 1_000
+    with pytest.raises(Unreadable, match="too-many-recipients"):
+        MAIL.translate(fields[0], {})
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "act"),
+    [
+        ("failed", "5.1.1", Act.HARD_BOUNCE),
+        ("Failed", "5.0.0 (unknown)", Act.HARD_BOUNCE),
+        ("failed", "5.2.1", Act.HARD_BOUNCE),
+        ("failed", "4.4.7", Act.NOTHING),
+        ("delayed", "4.4.1", Act.NOTHING),
+        ("delayed", "5.1.1", Act.NOTHING),
+        ("delivered", "2.1.5", Act.NOTHING),
+        # Not for ever, or about what was sent and who sent it.
+        ("failed", "5.2.2", Act.NOTHING),
+        ("failed", "5.3.4", Act.NOTHING),
+        ("failed", "5.6.1", Act.NOTHING),
+        ("failed", "5.7.1", Act.NOTHING),
+        ("failed", "soon", Act.NOTHING),
+        ("", "5.1.1", Act.NOTHING),
+    ],
+)
+def test_a_bounce_is_a_permanent_failure_of_the_address(action: str, status: str, act: Act) -> None:
+    (event,) = events(
+        UNDELIVERED.replace("failed", action).replace("Status: 5.1.1", f"Status: {status}")
+    )
+    assert (event.act, event.review) == (act, False)
+    if act is Act.HARD_BOUNCE:
+        assert (event.verified, event.media) == (False, Media.EMAIL)
+        assert event.identifiers == [(Kind.EMAIL, "jo@example.com")]
+
+
+def test_a_bounce_is_of_who_was_written_to_not_of_whom_it_was_passed_on_to() -> None:
+    written, passed_on = "jo@example.com", "jo@other.example.net"
+    final = f"Final-Recipient: rfc822; {passed_on}\n"
+    again = f"\n{final}Action: failed\nStatus: 5.1.1\n"
+    original = "Original-Recipient: rfc822;ann@example.com\n"
+    for report, people in (
+        (UNDELIVERED, [written]),
+        (UNDELIVERED.replace(final, original + final), ["ann@example.com"]),
+        (UNDELIVERED.replace("To: Jo <jo@example.com>\n", ""), [passed_on]),
+        (UNDELIVERED.replace("<jo@example.com>", "a@example.com, b@example.com"), [passed_on]),
+        (
+            UNDELIVERED.replace("\n--b\nContent-Type: message/rfc822", again + "\n--b"),
+            [passed_on] * 2,
+        ),
+        (UNDELIVERED.replace(final, "Final-Recipient: x400; /S=jo/\n"), [written]),
+    ):
+        assert [value for one in events(report) for _, value in one.identifiers] == people
+    nobody = UNDELIVERED.replace(passed_on, "?").replace(written, "?")
+    assert [(one.act, one.identifiers) for one in events(nobody)] == [(Act.HARD_BOUNCE, [])]
+
+
+def test_a_thousand_recipients_bounce_each_and_what_is_more_is_said() -> None:
+    one = "\nFinal-Recipient: rfc822; u@example.com\nAction: failed\nStatus: 5.1.1\n"
+    many = UNDELIVERED.replace("\n--b\nContent-Type: message/rfc822", one * 1_000 + "\n--b")
+    fields = MAIL.split(Request("", {}, many.encode()), {})
+    assert len(fields) == 1 + 1_000
     with pytest.raises(Unreadable, match="too-many-recipients"):
         MAIL.translate(fields[0], {})
 
@@ -256,6 +350,7 @@ def test_headers_inside_headers_are_text() -> None:
         b"Content-Transfer-Encoding: quoted-printable\n\n=ZZ=\xff=",
         b"Subject: =?utf-8?b?****?= =?x?q?=?=\n\n",
         b"Content-Type: message/feedback-report\n\n",
+        b"Content-Type: message/delivery-status\n\n" + b"\n \n" * 5_000_000,
         b"To: " + b"a@example.com, " * 100_000 + b"\n\nstop",
         b"A:b\n" * 500_000 + b"\nstop",
         b"Content-Type: text/html\n\n" + b"<" * 500_000,
@@ -270,7 +365,7 @@ def test_headers_inside_headers_are_text() -> None:
         b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b\nContent-Type: image/png\n"
         b"Content-Transfer-Encoding: base64\n\n" + b"QUJD" * 7_500_000 + b"\n--b--",
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_malformed_and_enormous_mails_cost_little_and_never_raise(raw: bytes) -> None:
     began = perf_counter()
@@ -284,7 +379,9 @@ def test_no_bytes_raise(raw: bytes) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(REPORT.encode().splitlines(keepends=True)), max_size=40),
+    st.lists(
+        st.sampled_from((REPORT + UNDELIVERED).encode().splitlines(keepends=True)), max_size=40
+    ),
     st.binary(max_size=20),
 )
 def test_no_shuffled_report_raises(lines: list[bytes], rubbish: bytes) -> None:

@@ -1,10 +1,10 @@
 """Mail itself, raw (RFC 5322), one a request: complaint reports, unsubscribes, people's letters.
 
 Whoever hands it over signs by Standard Webhooks, as `optout inbound mail` does. A complaint is a
-report of RFC 5965; an unsubscribe carries a token of ours, or the word alone; what else a person
-writes is read, and what is not surely an objection is one until somebody has looked; what says
-nothing that we know is listed, unless the option `unclear` is `drop`. The time that a mail bears is
-its sender's word: it counts from when it arrives.
+report of RFC 5965, a bounce one of RFC 3464; an unsubscribe carries a token of ours, or the word
+alone; what else a person writes is read, and what is not surely an objection is one until somebody
+has looked; what says nothing that we know is listed, unless the option `unclear` is `drop`. The
+time that a mail bears is its sender's word: it counts from when it arrives.
 """
 
 import hashlib
@@ -31,18 +31,16 @@ from .event import (
     Unreadable,
 )
 from .letters import new_text
-from .mime import Part, parts_of, read_mail, text_of
+from .mime import Part, addresses_in, parts_of, read_mail, text_of
 from .reading import epoch, optional, require_fresh
+from .undelivered import MOST_RECIPIENTS, report_in, reported, undelivered
 
 _FRESH = timedelta(minutes=5)
 MOST_BYTES = 33_554_432
-_MOST_RECIPIENTS = 1_000
 _MOST_TOKENS = 3
 _MOST_PHONES = 5
 _EXCERPT = 500
 _SIGNATURES = 10
-_ADDRESS = re.compile(r"""[^\s<>"(),:;\[\]\\]{1,64}@[^\s<>"(),:;\[\]\\@]{1,255}""")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{60,4096}(?![A-Za-z0-9_-])")
 _CLICK = re.compile(r"/u/([A-Za-z0-9_-]{40,16384})")
 _ANSWER = re.compile(r"\s*(re|aw|tr|fwd?|sv|antw|rép)\s*(\[\d+\])?\s*:", re.IGNORECASE)
@@ -95,13 +93,16 @@ def _key(secret: str) -> bytes:
 
 def _split(request: Request, _options: Options) -> Sequence[Fields]:
     mail = read_mail(request.body)
-    report = _report_in(mail)
-    if report is None:
-        return [_letter(mail)]
-    return list(_complaints(mail, report))
+    complaint = _complaint_in(mail)
+    if complaint is not None:
+        return list(_complaints(mail, complaint))
+    report = report_in(mail)
+    if report is not None:
+        return list(reported(mail, report, _name_of(mail)))
+    return [_letter(mail)]
 
 
-def _report_in(mail: Part) -> Part | None:
+def _complaint_in(mail: Part) -> Part | None:
     """Find the part that tells of a complaint, if the mail is a report of one."""
     return next((one for one in parts_of(mail) if one.type == "message/feedback-report"), None)
 
@@ -125,13 +126,13 @@ def _complaints(mail: Part, report: Part) -> Iterator[Fields]:
     links = " ".join(about.all("list-unsubscribe"))
     tokens = list(dict.fromkeys(_CLICK.findall(links)))[:_MOST_TOKENS]
     values = said.all("original-rcpt-to") or about.all("to")
-    people = dict.fromkeys(one for value in values for one in _addresses(value))
+    people = dict.fromkeys(one for value in values for one in addresses_in(value))
     named = [one for one in people if "redacted" not in one.lower()]
-    if len(named) > _MOST_RECIPIENTS:
+    if len(named) > MOST_RECIPIENTS:
         yield shared | {"kind": "too-many-recipients"}
     if tokens or not named:
         yield shared | {"tokens": tokens}
-    for one in named[:_MOST_RECIPIENTS]:
+    for one in named[:MOST_RECIPIENTS]:
         yield shared | {"recipient": one}
 
 
@@ -143,11 +144,11 @@ def _letter(mail: Part) -> Fields:
     if not _ANSWER.match(subject):
         readings.append(read_wording(subject))
     own = [mail.header(name) for name in ("delivered-to", "x-original-to", "to")]
-    ours = next((one for value in own for one in _addresses(value)), None)
+    ours = next((one for value in own for one in addresses_in(value)), None)
     says = min((one.says for one in readings), key=_STRONGEST.index)
     return {
         "kind": "letter",
-        "from": next(iter(_addresses(mail.header("from"))), ""),
+        "from": next(iter(addresses_in(mail.header("from"))), ""),
         "to": ours and ours.lower(),
         "tokens": _TOKEN.findall(" ".join([subject, *own])[:20_000])[:_MOST_TOKENS],
         "subject": subject,
@@ -177,15 +178,9 @@ def _is_automatic(mail: Part) -> bool:
     )
 
 
-def _addresses(value: str) -> list[str]:
-    """Find the addresses of a header: those in angle brackets, else those that stand alone."""
-    plain = _QUOTED.sub(" ", value)
-    bracketed = [one for part in plain.split("<")[1:] for one in [part.partition(">")[0].strip()]]
-    found = [one for one in bracketed if _ADDRESS.fullmatch(one)]
-    return found or _ADDRESS.findall(plain)
-
-
 def _translate(fields: Fields, options: Options) -> Event:
+    if fields["kind"] == "delivery":
+        return undelivered(fields)
     if fields["kind"] != "letter":
         return _complaint(fields)
     tokens = [str(one) for one in fields["tokens"]]

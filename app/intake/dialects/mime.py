@@ -29,6 +29,8 @@ _ENCODED_WORD = re.compile(
     r"=\?([\w-]{1,40})(?:\*[\w-]*)?\?([bq])\?([^?\s]{0,400})\?=", re.IGNORECASE
 )
 _BETWEEN_WORDS = re.compile(r"\?=\s+=\?")
+_ADDRESS = re.compile(r"""[^\s<>"(),:;\[\]\\]{1,64}@[^\s<>"(),:;\[\]\\@]{1,255}""")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _CHARSETS = re.compile(
     r"utf-?(8|16|32)(-?[lb]e)?|(us-)?ascii|iso-?8859-?\d\d?|latin-?\d|windows-?125\d|cp125\d"
     r"|macintosh|koi8-[ru]|gb2312|gbk|gb18030|big5|shift_jis|euc-(jp|kr)|iso-2022-jp",
@@ -100,6 +102,14 @@ def parts_of(part: Part, depth: int = 0) -> Iterator[Part]:
 def text_of(part: Part) -> str:
     """Decode the text of a part, as far as ``LONGEST_TEXT``; a wrong charset never matters."""
     return _decoded(_unpacked(part), part.parameter("charset"))
+
+
+def addresses_in(value: str) -> list[str]:
+    """Find the addresses of a header: those in angle brackets, else those that stand alone."""
+    plain = _QUOTED.sub(" ", value)
+    bracketed = [one for part in plain.split("<")[1:] for one in [part.partition(">")[0].strip()]]
+    found = [one for one in bracketed if _ADDRESS.fullmatch(one)]
+    return found or _ADDRESS.findall(plain)
 
 
 def _unpacked(part: Part) -> bytes:
