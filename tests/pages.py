@@ -52,6 +52,7 @@ PAGES: dict[str, Role] = {
     "GET /parties": Role.OFFICER,
     "GET /parties/new": Role.ADMIN,
     "POST /parties/new": Role.ADMIN,
+    "GET /channels": Role.OFFICER,
     "GET /channels/new": Role.ADMIN,
     "POST /channels/new": Role.ADMIN,
     "GET /brands/new": Role.ADMIN,

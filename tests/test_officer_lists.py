@@ -1,5 +1,6 @@
 """Lists of the officer's pages: what they are asked for stands in the address, and they keep it."""
 
+import re
 from collections.abc import Mapping
 
 import httpx
@@ -10,11 +11,13 @@ from app.accounts import Role, disable_user
 from app.platform.clock import now
 from app.platform.db import Database
 from tests.conftest import Caller
+from tests.desk import objected
 from tests.desk import register as register_all
 from tests.doors import open_door
 from tests.officers import browser_of
 from tests.people import invited, let_in, words_in
 from tests.receivers import register
+from tests.signers import Basic
 from tests.test_officer_files import send
 
 
@@ -42,6 +45,9 @@ async def administrator(
 
 PEOPLE = ("Test working", "Test awaited", "Test gone", "Test admin")
 KEYS = ("Key of Dakar", "Key of the CRM")
+DAKAR, WEB, MAILER, UNLOCKED = CHANNELS = tuple(
+    f'channel={slug}"' for slug in ("dakar", "web", "mailer", "unlocked")
+)
 DOORS = ("mailjet", "sendgrid")
 LISTS: tuple[tuple[str, dict[str, str], tuple[str, ...], set[str]], ...] = (
     ("/users", {"role": "supervisor"}, PEOPLE, {"Test awaited"}),
@@ -56,6 +62,9 @@ LISTS: tuple[tuple[str, dict[str, str], tuple[str, ...], set[str]], ...] = (
     ("/keys", {"bound": "channel:dakar", "state": "all"}, KEYS, {"Key of Dakar"}),
     ("/parties", {"kind": "supplier"}, ("privacy@",), set()),
     ("/parties", {"country": "FR"}, ("privacy@",), {"privacy@"}),
+    ("/channels", {"kind": "email_provider"}, CHANNELS, {DAKAR, WEB}),
+    ("/channels", {"party": "mailer"}, CHANNELS, {MAILER}),
+    ("/channels", {"q": "DAK"}, CHANNELS, {DAKAR}),
     ("/doors", {"state": "closed"}, DOORS, {"sendgrid"}),
     ("/doors", {"state": "unheard"}, DOORS, {"mailjet"}),
     ("/reviews", {"state": "decided", "channel": "dakar"}, (), set()),
@@ -80,6 +89,28 @@ async def test_each_list_is_cut_by_its_filters_which_survive_a_reload(
         rows = page.text.partition("<tbody>")[2]
         assert {name for name in names if name in rows} == wanted, (path, query)
         assert kept(query, page.text), (path, query)
+
+
+async def test_a_channel_tells_when_it_was_last_used_and_by_what(
+    administrator: httpx.AsyncClient, admin: httpx.AsyncClient, client: httpx.AsyncClient
+) -> None:
+    async def uses() -> dict[str, str]:
+        page = (await administrator.get("/channels")).text
+        rows = page.partition("<tbody>")[2].split("<tr>")[1:]
+        asked = re.compile(r"<code[^>]*>([\w-]+)</code>.*Last used\">(.*?)</td>", re.DOTALL)
+        found = (asked.search(row) for row in rows)
+        return {one[1]: re.sub(r"<[^>]+>", "", one[2]) for one in found if one}
+
+    unused = dict.fromkeys(("dakar", "web", "mailer", "unlocked"), "never")
+    assert await uses() == unused
+    await objected(admin)
+    assert (await send(administrator, "imports", channel="web")).status_code == 303
+    signed = Basic().sign([{"event": "open", "email": "jo@example.com"}])
+    await client.post("/v1/inbound/mailjet/mailer", content=signed.body, headers=signed.headers)
+    now_used = {"dakar": "an opt-out", "web": "a file", "mailer": "the provider"}
+    assert {slug: said.rpartition(", ")[2] for slug, said in (await uses()).items()} == (
+        unused | now_used
+    )
 
 
 async def test_files_are_listed_by_state(

@@ -14,6 +14,7 @@ from app.platform.db import Database
 from app.points import PointKeys
 from tests.benchmarks.seeds import fill
 from tests.conftest import Caller
+from tests.officers import browser_of
 from tests.people import CHANNEL, leads_to, let_in, open_channel, record, signed_in, submit
 from tests.receivers import register
 
@@ -63,8 +64,9 @@ async def agent(caller: Caller, admin: httpx.AsyncClient, database: Database) ->
 
 
 async def test_no_page_reads_a_whole_table(
-    agent: httpx.AsyncClient, admin: httpx.AsyncClient, database: Database
+    agent: httpx.AsyncClient, admin: httpx.AsyncClient, database: Database, caller: Caller
 ) -> None:
+    officer = await browser_of(caller, database, Role.OFFICER)
     people = [{"kind": "phone", "value": NUMBER}]
     made = (await admin.post("/v1/preference-links", json={"identifiers": people})).json()
     person, click = (httpx.URL(made[name]).path for name in ("url", "one_click_url"))
@@ -78,6 +80,8 @@ async def test_no_page_reads_a_whole_table(
         await submit(agent, person, **{"shown:": "1", "may-voice:": "on"})
         await submit(agent, "/objection", who=NUMBER, scope="all")
         await agent.post(click, data={"List-Unsubscribe": "One-Click"})
+        for page in ("/channels", f"/opt-outs/{opt_out}"):
+            assert (await officer.get(page)).status_code == 200
     assert len(noted) > 100
     connection = await database.connect("plans")
     try:

@@ -31,6 +31,7 @@ NAVIGATION = (
     Place("/reviews", "reviews", Role.OFFICER),
     Place("/rules", "rules", Role.AGENT),
     Place("/parties", "parties", Role.OFFICER, apart=True),
+    Place("/channels", "channels", Role.OFFICER, apart=True),
     Place("/doors", "doors", Role.OFFICER, apart=True),
     Place("/keys", "keys", Role.ADMIN, apart=True),
     Place("/users", "users", Role.ADMIN, apart=True),

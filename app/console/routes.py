@@ -2,6 +2,7 @@
 
 from . import (
     audit,
+    channels,
     confirmations,
     copies,
     databases,
@@ -38,6 +39,7 @@ ROUTERS = (
     reviews.reviews,
     rules.rules,
     parties.parties,
+    channels.channel_list,
     parties.channels,
     parties.brands,
     machines.doors,

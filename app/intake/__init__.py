@@ -66,6 +66,7 @@ from .inbound_reviews import (
     list_reviews,
     void_review,
 )
+from .last_uses import LastUse, last_uses
 from .links import BadLink, Link, Purpose, open_link, revoke_links, seal_link
 from .opt_outs import Filter, OptOut, Voided, find_opt_out, list_opt_outs, void
 from .people import Choice, choose, click, object_openly, read_choices, stop_everything
@@ -113,6 +114,7 @@ __all__ = [
     "ImportIn",
     "ImportState",
     "KeptEvent",
+    "LastUse",
     "Link",
     "OptOut",
     "Outcome",
@@ -142,6 +144,7 @@ __all__ = [
     "find_opt_out",
     "forget_events",
     "import_handler",
+    "last_uses",
     "list_events",
     "list_imports",
     "list_opt_outs",

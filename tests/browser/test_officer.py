@@ -13,7 +13,15 @@ from tests.signers import Basic
 from tests.test_parties import made
 
 PAGES = (
-    *("/overview", "/databases", "/databases/dead", "/databases/new", "/opt-outs", "/parties"),
+    *(
+        "/overview",
+        "/databases",
+        "/databases/dead",
+        "/databases/new",
+        "/opt-outs",
+        "/parties",
+        "/channels",
+    ),
     *("/parties/new", "/channels/new", "/brands/new", "/keys", "/keys/new", "/users", "/users/new"),
     *("/audit", "/settings", "/doors", "/doors/desk"),
 )
