@@ -20,12 +20,14 @@ from sqlalchemy import text
 
 from app.delivery import Standings
 from app.delivery.settling import Result, main_settler
+from app.intake import DoorStandings
 from app.journal import Step, pause
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.metrics import serving
 from app.settings import Settings
 from tests.acts import Registry, phone
+from tests.doors import open_door
 from tests.receivers import (
     acknowledged,
     hasty,
@@ -69,13 +71,15 @@ def value(scrape: Scrape, name: str, **labels: str) -> float | None:
 @asynccontextmanager
 async def scraped(settings: Settings) -> AsyncIterator[Callable[[], Any]]:
     """Serve the metrics of this process, and hold a way to scrape them."""
-    with serving("127.0.0.1:0", Standings(settings)) as port:
+    told = (Standings(settings), DoorStandings(settings))
+    with serving("127.0.0.1:0", *told) as port:
         async with httpx.AsyncClient(timeout=30) as client:
 
             async def scrape() -> Scrape:
                 answer = await client.get(f"http://127.0.0.1:{port}/metrics")
                 assert answer.status_code == 200
                 assert "+33" not in answer.text
+                assert "@" not in answer.text
                 return read(answer.text)
 
             yield scrape
@@ -279,6 +283,7 @@ async def test_every_metric_that_a_rule_names_is_there(
 ) -> None:
     async with receiver() as crm, scraped(database.settings) as scrape:
         await register(admin, crm.url)
+        await open_door(admin, "mailjet")
         await registry.object(phone(1))
         async with working(database.settings):
             await acknowledged(admin, 1)
@@ -292,11 +297,30 @@ async def test_every_metric_that_a_rule_names_is_there(
     assert [rule for rule in rules() if not rule["annotations"].get("description")] == []
 
 
+SILENT = (
+    "mailer hears no more from its provider (mailjet)",
+    "Objections may wait there. Look whether it still has the door's address.",
+)
+REFUSES = (
+    "mailer refuses what comes in its provider's name (mailjet)",
+    "Its secret changed at one end and objections are lost, or somebody forges.",
+)
+
+
+def of_door(alert: str, at: str, severity: str, says: tuple[str, str]) -> dict[str, Any]:
+    """Expect an alert of a door, once however many processes tell of it."""
+    labels = {"channel": "mailer", "dialect": "mailjet", "severity": severity}
+    said = {"summary": says[0], "description": says[1]}
+    fired = {"exp_labels": labels, "exp_annotations": said}
+    return {"eval_time": at, "alertname": alert, "exp_alerts": [fired]}
+
+
 def test_promtool_takes_the_rules_and_they_fire_when_they_should(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         assert os.environ.get("CI") != "true", ".ci/run was to bring promtool"
         pytest.skip("promtool is not installed")
+    door = 'optout_door_%s{channel="mailer",dialect="mailjet",instance="%s"}'
     lag = 'optout_database_lag_seconds{database="crm",instance="%s"}'
     page = {
         "rule_files": [str(RULES)],
@@ -308,6 +332,9 @@ def test_promtool_takes_the_rules_and_they_fire_when_they_should(tmp_path: Path)
                     {"series": lag % "a", "values": "899x5 901x10"},
                     {"series": lag % "b", "values": "899x5 901x10"},
                     {"series": "optout_worker_seen_timestamp_seconds", "values": "0x20"},
+                    {"series": door % ("silent", "a"), "values": "0x5 1x20"},
+                    {"series": door % ("silent", "b"), "values": "0x5 1x20"},
+                    {"series": door % ("refusing", "a"), "values": "0x5 1x20"},
                 ],
                 "alert_rule_test": [
                     {"eval_time": "5m", "alertname": "OptoutDatabaseLagging", "exp_alerts": []},
@@ -326,6 +353,10 @@ def test_promtool_takes_the_rules_and_they_fire_when_they_should(tmp_path: Path)
                         ],
                     },
                     {"eval_time": "9m", "alertname": "OptoutDatabaseLaggingHour", "exp_alerts": []},
+                    {"eval_time": "5m", "alertname": "OptoutDoorRefusing", "exp_alerts": []},
+                    {"eval_time": "9m", "alertname": "OptoutDoorSilent", "exp_alerts": []},
+                    of_door("OptoutDoorRefusing", "9m", "critical", REFUSES),
+                    of_door("OptoutDoorSilent", "17m", "warning", SILENT),
                 ],
             }
         ],

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 import structlog
 
 from app.delivery import Standings
+from app.intake import DoorStandings
 from app.platform import metrics
 from app.settings import Settings
 
@@ -19,7 +20,8 @@ def metrics_served(settings: Settings) -> Iterator[None]:
     """Serve the metrics; a default address that is taken costs the metrics, not the registry."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(metrics.serving(settings.metrics_address, Standings(settings)))
+            told = (Standings(settings), DoorStandings(settings))
+            stack.enter_context(metrics.serving(settings.metrics_address, *told))
         except OSError as error:
             if "metrics_address" in settings.model_fields_set:
                 fail(f"OPTOUT_METRICS_ADDRESS {settings.metrics_address}: {error.strerror}")

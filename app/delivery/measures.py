@@ -5,23 +5,17 @@ at each scrape, so that it is right whichever process is asked, and when every w
 one label that grows is the database's slug.
 """
 
-import asyncio
-import threading
-import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import FollowerState, count_parked, read_head, read_lags
 from app.parties import list_databases
 from app.platform.alarms import count_waiting
 from app.platform.clock import now
-from app.platform.db import Database, Unavailable
-from app.platform.metrics import counter, gauge, histogram
-from app.settings import Settings
+from app.platform.metrics import Scraped, counter, gauge, histogram
 
 from .answers import Acknowledged, Gone, Rewind, Verdict
 from .batches import Batch
@@ -44,8 +38,6 @@ _PROPAGATION = histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 86_400),
 )
 _SEEN = gauge("optout_worker_seen_timestamp_seconds", "When a worker last looked at the databases")
-_FRESH_SECONDS = 1.0
-_ANSWER_SECONDS = 5
 
 
 def count_batch(
@@ -84,46 +76,24 @@ def _outcome(verdict: Verdict, status: int | None) -> str:
     return "unreadable" if status // 100 == 2 else f"status-{status // 100}xx"  # noqa: PLR2004 - "2xx"
 
 
-class Standings(Collector):
-    """How the databases stand, read at each scrape, at most once a second."""
+class Standings(Scraped):
+    """How the databases stand."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Take where the registry is; nothing is read before a scrape."""
-        self._settings = settings.model_copy(
-            update={"statement_timeout_seconds": _ANSWER_SECONDS, "read_pool_size": 1}
-        )
-        self._lock = threading.Lock()
-        self._read_at = -_FRESH_SECONDS
-        self._found: list[GaugeMetricFamily] = []
-
-    def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Name what is told, without reading it."""
+    def describe(self) -> Sequence[GaugeMetricFamily]:
+        """Name what is told of them."""
         return _Families().all
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Read how the databases stand; without PostgreSQL, that it is away."""
-        with self._lock:
-            if time.monotonic() - self._read_at >= _FRESH_SECONDS:
-                self._found = asyncio.run(self._read())
-                self._read_at = time.monotonic()
-            return self._found
-
-    async def _read(self) -> list[GaugeMetricFamily]:
+    async def read(self, session: AsyncSession) -> Sequence[GaugeMetricFamily]:
+        """Read how the databases stand."""
         families = _Families()
-        if self._settings.database_url is None:
-            return [families.up]
-        url = self._settings.database_url.get_secret_value()
-        database = Database.open(url, self._settings)
-        try:
-            async with database.reading() as session:
-                await families.read(session)
-        except Unavailable:
-            families = _Families()
-            families.up.add_metric([], 0)
-            return [families.up]
-        finally:
-            await database.close()
+        await families.read(session)
         return families.all
+
+    def away(self) -> Sequence[GaugeMetricFamily]:
+        """Say that PostgreSQL is away."""
+        up = _Families().up
+        up.add_metric([], 0)
+        return [up]
 
 
 class _Families:

@@ -56,6 +56,7 @@ from .inbound_alarms import watch_doors
 from .inbound_doors import DOOR_STATES, DoorView, view_doors
 from .inbound_events import SEALED as _OF_EVENTS
 from .inbound_events import KeptEvent, Wanted, forget_events, list_events
+from .inbound_measures import DoorStandings
 from .inbound_models import masked_of
 from .inbound_replay import Replaying, replay
 from .inbound_reviews import (
@@ -105,6 +106,7 @@ __all__ = [
     "Complaint",
     "Confirmation",
     "Day",
+    "DoorStandings",
     "DoorView",
     "Doors",
     "Filter",

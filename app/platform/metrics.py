@@ -6,14 +6,23 @@ file is imported: whoever starts them makes that folder, and serves. It stands o
 because every room may count.
 """
 
+import asyncio
 import os
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import start_http_server as _listen
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.platform.db import Database, Unavailable
+from app.settings import Settings
 
 _REQUESTS = Counter(
     "optout_http_requests_total", "Requests answered", ("method", "route", "status")
@@ -24,6 +33,8 @@ _SECONDS = Histogram(
     ("method", "route"),
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+_FRESH_SECONDS = 1.0
+_ANSWER_SECONDS = 5
 _requests: dict[tuple[str, str, int], Counter] = {}
 _seconds: dict[tuple[str, str], Histogram] = {}
 
@@ -53,6 +64,55 @@ def histogram(
 def gauge(name: str, meaning: str, labels: Sequence[str] = ()) -> Gauge:
     """Make a gauge of which, over several processes, the value set last counts."""
     return Gauge(name, meaning, labels, multiprocess_mode="livemostrecent")
+
+
+class Scraped(Collector, ABC):
+    """What is read from PostgreSQL at each scrape, at most once a second.
+
+    So it is right whichever process is asked, and when every worker is dead.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Take where the registry is; nothing is read before a scrape."""
+        self._settings = settings.model_copy(
+            update={"statement_timeout_seconds": _ANSWER_SECONDS, "read_pool_size": 1}
+        )
+        self._lock = threading.Lock()
+        self._read_at = -_FRESH_SECONDS
+        self._found: Sequence[Metric] = []
+
+    @abstractmethod
+    def describe(self) -> Sequence[Metric]:
+        """Name what is told, without reading it."""
+
+    @abstractmethod
+    async def read(self, session: AsyncSession) -> Sequence[Metric]:
+        """Read what is told."""
+
+    def away(self) -> Sequence[Metric]:
+        """Say what can be said without PostgreSQL: nothing."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Read what is told, unless it was just now."""
+        with self._lock:
+            if time.monotonic() - self._read_at >= _FRESH_SECONDS:
+                self._found = asyncio.run(self._read())
+                self._read_at = time.monotonic()
+            return self._found
+
+    async def _read(self) -> Sequence[Metric]:
+        if self._settings.database_url is None:
+            return self.describe()
+        url = self._settings.database_url.get_secret_value()
+        database = Database.open(url, self._settings)
+        try:
+            async with database.reading() as session:
+                return await self.read(session)
+        except Unavailable:
+            return self.away()
+        finally:
+            await database.close()
 
 
 def _registry(collectors: Sequence[Collector]) -> CollectorRegistry:
