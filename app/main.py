@@ -48,6 +48,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.snapshots = delivery.Snapshots(database, keys, directory)
         await access.start()
         try:
+            await counsel.prepare()
             with on_the_way_out(app.state.head_watch.end), on_the_way_out(streams.end):
                 yield
         finally:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
+from app.checks import Counsel, LawfulCheckOut
 from app.contacts import (
     Audience,
     PositiveAct,
@@ -101,6 +103,41 @@ async def test_a_check_answers_with_the_law_and_the_proof(
     )
     assert timedelta(0) < lasts <= timedelta(seconds=300)
     assert present["country_from"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("person", "at"),
+    [
+        (phone(1), FRIDAY),
+        (phone(1), None),
+        (STRANGER, FRIDAY),
+        (Identifier(Kind.EMAIL, 'q"\\é@example.com'), None),
+        (Identifier(Kind.CUSTOMER, "crm:\u2028<1"), FRIDAY),
+    ],
+)
+async def test_an_answer_is_written_as_its_model_would_write_it(
+    admin: httpx.AsyncClient, book: Book, person: Identifier, at: str | None
+) -> None:
+    await book.consent(phone(1))
+    medium = "voice" if person.kind is Kind.PHONE else "email"
+    body = {person.kind.word: person.value, "medium": medium, "brand": "lawful", "at": at}
+    answer = await admin.post("/v1/checks", json={**body, "campaign": CAMPAIGN})
+    assert answer.text == LawfulCheckOut.model_validate_json(answer.content).model_dump_json()
+    assert answer.json()["identifier"] == {"kind": person.kind.word, "masked": mask(person)}
+
+
+@pytest.mark.usefixtures("book")
+async def test_a_process_has_loaded_the_law_before_it_serves_a_brand_that_is_covered(
+    database: Database,
+) -> None:
+    counsel = Counsel(database, ())
+    await counsel.prepare()
+    assert counsel.is_loaded
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE brands SET coverage = NULL"))
+    uncovered = Counsel(database, ())
+    await uncovered.prepare()
+    assert not uncovered.is_loaded
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ class Slow:
     def __init__(self) -> None:
         """Hold everybody until told to go."""
         self.asked: list[tuple[str, ...]] = []
+        self.begun = asyncio.Event()
         self.go = asyncio.Event()
         self.running = 0
         self.fact = 0
@@ -23,6 +24,7 @@ class Slow:
         self.running += 1
         assert self.running == 1
         self.asked.append(tuple(subjects))
+        self.begun.set()
         fact = self.fact
         await self.go.wait()
         self.running -= 1
@@ -35,13 +37,25 @@ async def test_who_asks_meanwhile_is_part_of_the_next_look_up_and_hears_newer_fa
     slow = Slow()
     merged = Merged(slow.look_up)
     first = merged.ask("a")
-    await asyncio.sleep(0)
+    await slow.begun.wait()
     slow.fact = 1
     others = [merged.ask(subject) for subject in ("a", "b", "unknown", "b")]
     slow.go.set()
     assert await first == 0
     assert await asyncio.gather(*others) == [1, 1, None, 1]
     assert slow.asked == [("a",), ("a", "b", "unknown")]
+
+
+async def test_those_who_come_at_once_are_asked_together() -> None:
+    slow = Slow()
+    slow.go.set()
+    merged = Merged(slow.look_up)
+
+    async def ask(subject: str) -> int | None:
+        return await merged.ask(subject)
+
+    await asyncio.gather(ask("a"), ask("b"), ask("c"))
+    assert slow.asked == [("a", "b", "c")]
 
 
 async def test_a_failed_look_up_fails_its_own_round_alone() -> None:
@@ -75,7 +89,7 @@ async def test_one_who_gives_up_takes_nobody_with_him() -> None:
         return await merged.ask("a")
 
     impatient, patient = asyncio.create_task(ask()), asyncio.create_task(ask())
-    await asyncio.sleep(0)
+    await slow.begun.wait()
     impatient.cancel()
     slow.go.set()
     assert await patient == 0

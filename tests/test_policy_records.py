@@ -1,6 +1,7 @@
 """What is on record, made into facts: which consent counts, which contract, which refusal."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.journal import Media
 from app.policy import (
+    NOTHING_KNOWN,
     AttemptRecord,
     ConsentRecord,
     ContractRecord,
@@ -15,9 +17,11 @@ from app.policy import (
     Known,
     Profile,
     RequestRecord,
+    Sitting,
     Terms,
     medium_of,
     object_key,
+    places_of,
 )
 from tests.lawful import (
     BRAND,
@@ -192,11 +196,21 @@ CALLS = st.builds(
     st.integers(0, 40).map(lambda days: AT - timedelta(days=days)),
     st.sampled_from((False, False, False, True)),
 )
+CONTRACTS = st.builds(
+    ContractRecord,
+    st.just(BRAND),
+    st.sampled_from((OBJECT, "x")),
+    st.dates(date(2026, 7, 1), date(2026, 11, 25)),
+    st.none() | st.just(date(2026, 11, 26)),
+    st.booleans(),
+)
 PEOPLE = st.builds(
     Known,
     st.lists(CONSENTS, max_size=3).map(tuple),
-    attempts=st.lists(CALLS, max_size=6).map(tuple),
-    profile=st.sampled_from((Profile(), Profile("professional", fits=frozenset({OBJECT})))),
+    st.lists(CONTRACTS, max_size=1).map(tuple),
+    st.just(()),
+    st.lists(CALLS, max_size=6).map(tuple),
+    st.sampled_from((Profile(), Profile("professional", fits=frozenset({OBJECT})))),
 )
 
 
@@ -224,3 +238,58 @@ def test_one_call_more_makes_two_people_different() -> None:
     assert decisions == ["allow", "block"]
     old = [consent(given) for given in ("2025-11-20T10:00", "2025-11-20T12:00")]
     assert [hearing.decide(Known((one,)), FRANCE).decision for one in old] == ["block", "allow"]
+
+
+SITTING = Sitting(LAW, lambda ruling: ruling.decision)
+MOMENTS = st.builds(
+    lambda turn, seconds: turn + timedelta(seconds=seconds),
+    st.sampled_from(
+        (
+            *map(local, ("2026-11-20T10:00", "2026-11-20T13:00", "2026-11-21T00:00")),
+            *map(local, ("2026-10-25T02:00", "2026-10-26T10:00", "2026-08-11T00:00")),
+            local("2026-08-11T00:00", "America/Guadeloupe"),
+        )
+    ),
+    st.integers(-3, 3) | st.integers(-90_000, 90_000),
+)
+PLACES = [
+    places_of(Profile(), number=country, default="FR") for country in ("FR", "GP", "ES", "GB", "XX")
+]
+QUESTIONS = st.tuples(
+    st.just(NOTHING_KNOWN) | PEOPLE,
+    st.sampled_from(PLACES),
+    st.sampled_from((Terms(BRAND, OBJECT), Terms(BRAND, "x", automated=True), Terms())),
+    st.sampled_from((Media.VOICE, Media.EMAIL, Media.SMS)),
+    MOMENTS,
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(QUESTIONS, min_size=2, max_size=8))
+def test_what_is_remembered_is_what_would_be_judged_anew(questions: list[Any]) -> None:
+    """On both sides of every turn of a clock, and in whichever order they are asked."""
+    for known, places, terms, media, at in questions:
+        told = SITTING.judge(known, places, terms=terms, media=media, at=at)
+        assert told.ruling == Hearing(LAW, terms, media, at).judge(known, places)
+        assert told.written == told.ruling.decision
+
+
+def test_strangers_are_judged_once_until_the_hours_turn() -> None:
+    sitting = Sitting(LAW, lambda _: object())
+    terms = Terms(BRAND, OBJECT)
+
+    def written(at: str, known: Known = NOTHING_KNOWN) -> object:
+        judged = sitting.judge(known, FRANCE, terms=terms, media=Media.VOICE, at=local(at))
+        return judged.written
+
+    first = written("2026-11-20T10:00")
+    assert written("2026-11-20T12:59:59") is first
+    assert written("2026-11-20T13:00") is not first
+    # In the evening nothing turns any more, but with the day other rules begin.
+    assert written("2026-08-10T21:00") is written("2026-08-10T23:59:59")
+    assert written("2026-08-10T21:00") is not written("2026-08-11T21:00")
+    # A year ago is no time at which somebody is like all others: that consent ends today.
+    ending = Known((consent("2025-11-20T11:00"),))
+    fresh = [written(at, Known((consent(),))) for at in ("2026-05-20T10:00", "2026-05-20T11:00")]
+    assert fresh[0] is fresh[1]
+    assert written("2026-11-20T10:10", ending) is not written("2026-11-20T10:20", ending)

@@ -9,6 +9,7 @@ from .api import Desk
 from .batches import ALLOW, UNUSABLE, Decided, Line, decide_many
 from .counsel import Counsel, load_law
 from .digesting import Digester
+from .lawful_models import LawfulCheckOut
 from .lookups import LookUps
 from .policies_api import evaluated
 from .policies_models import EvaluationIn
@@ -29,6 +30,7 @@ __all__ = [
     "Desk",
     "Digester",
     "EvaluationIn",
+    "LawfulCheckOut",
     "Line",
     "LookUps",
     "Scrub",

@@ -126,7 +126,7 @@ async def check(body: CheckIn, caller: Checker, request: Request) -> Response:
     ):
         is_known = any(one.is_known for one in found)
         question = Lawful(terms, body.medium, body.at, identifiers, points, at, is_known)
-        return rendered(await ask_the_law(desk.counsel, question, position, desk.settings))
+        return _json(await ask_the_law(desk.counsel, question, position, desk.settings))
     decisive = identifiers[verdict.decided_by]
     allowed_for = timedelta(seconds=desk.settings.allow_seconds)
     may_act = verdict.decision == "allow" and body.at is None
@@ -148,7 +148,11 @@ _NO_CAMPAIGN = CampaignIn()
 
 def rendered(answer: Answer) -> Response:
     """Write an answer straight, which costs less than to have it described and checked again."""
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return _json(answer.model_dump_json())
+
+
+def _json(text: str) -> Response:
+    return Response(text, media_type="application/json")
 
 
 async def _find(

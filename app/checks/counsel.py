@@ -1,12 +1,15 @@
 """Asking the law: the packs of this process, and what is on record about people.
 
-The packs are read, and the calendars of holidays loaded, when somebody first asks: most processes
-never do.
+The packs are read, and the calendars of holidays loaded, before a process serves if a brand is
+covered by the law then, else when somebody first asks: most processes never do.
 """
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy import text
 
 from app.contacts import find_known
 from app.identifiers import PHONE_TABLES
@@ -20,11 +23,13 @@ from app.policy import (
     Known,
     Law,
     OwnPack,
+    Sitting,
     holiday_name,
     the_law,
 )
 from app.settings import Settings
 
+from .lawful_models import written_ruling
 from .line import Line
 
 
@@ -53,6 +58,14 @@ def load_law(settings: Settings) -> Law:
     return the_law(own_pack(settings))
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The law once it is loaded, and what judges by it."""
+
+    law: Law
+    sitting: Sitting[str]
+
+
 class Counsel:
     """What one process asks the law with: single checks on one connection, batches on another."""
 
@@ -68,31 +81,51 @@ class Counsel:
         self.is_default = settings.coverage == "law"
         self.default_region = settings.default_region
         self._settings = settings
+        self._database = database
         self._law = load_law(settings) if settings.policy_pack is not None else None
-        self._ready = False
+        self._ready: _Loaded | None = None
         self._one_loads = asyncio.Lock()
         self._singles = Line(database, "records", key_numbers, tables)
         self._batches = Line(database, "records of batches", key_numbers, tables)
         self._merged: Merged[bytes, Known] = Merged(self._look_up)
         self._one_batch = asyncio.Lock()
 
+    @property
+    def is_loaded(self) -> bool:
+        """Tell whether nobody has to wait for the law."""
+        return self._ready is not None
+
+    async def prepare(self) -> None:
+        """Load the law before anybody asks it, if a brand or the setting will have it asked."""
+        async with self._database.reading() as session:
+            found = await session.scalar(
+                text("SELECT 1 FROM brands WHERE coverage = 'law' LIMIT 1")
+            )
+        if self.is_default or found is not None:
+            await self.law()
+
     async def law(self) -> Law:
         """Give the law; the first time it is loaded, which takes half a second of a thread."""
-        if self._ready and self._law is not None:
-            return self._law
-        async with self._one_loads:
-            if not self._ready or self._law is None:
-                self._law = await asyncio.to_thread(self._load)
-                self._ready = True
-            return self._law
+        return (await self._loaded()).law
 
-    def _load(self) -> Law:
+    async def sitting(self) -> Sitting[str]:
+        """Give what judges single checks, each ruling written once; loads the law as ``law``."""
+        return (await self._loaded()).sitting
+
+    async def _loaded(self) -> _Loaded:
+        if self._ready is None:
+            async with self._one_loads:
+                if self._ready is None:
+                    self._ready = await asyncio.to_thread(self._load)
+        return self._ready
+
+    def _load(self) -> _Loaded:
         law = self._law or load_law(self._settings)
         for pack in law.packs:
             for hours in pack.hours:
                 if hours.holidays is not None:
                     holiday_name(hours.holidays, now().date())
-        return law
+        return _Loaded(law, Sitting(law, written_ruling))
 
     async def known(self, digests: Iterable[bytes]) -> Known:
         """Find what is on record about one person, by the few digests of a check.

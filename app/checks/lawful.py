@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.identifiers import Identifier, mask, region_of
+from app.identifiers import Identifier, region_of
 from app.journal import Kind, Media
-from app.policy import NOTHING_KNOWN, Hearing, Terms, places_of
+from app.policy import NOTHING_KNOWN, Known, Terms, places_of
 from app.settings import Settings
 
 from .counsel import Counsel, together
-from .lawful_models import LawfulCheckOut, ruling_fields
-from .models import MaskedOut
+from .lawful_models import written_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +30,41 @@ class Lawful:
     is_known: bool
 
 
-async def ask_the_law(
-    counsel: Counsel, question: Lawful, position: int, settings: Settings
-) -> LawfulCheckOut:
-    """Answer by the law.
+async def ask_the_law(counsel: Counsel, question: Lawful, position: int, settings: Settings) -> str:
+    """Answer by the law: a ``LawfulCheckOut`` in JSON.
 
     Raises:
         Unavailable: PostgreSQL does not answer.
     """
-    law = await counsel.law()
-    digests = [digest for point in question.points for digest in point]
+    sitting = await counsel.sitting()
     judged_at = question.moment or question.at
-    if not question.is_known:
-        known = NOTHING_KNOWN
-    elif question.moment is None:
-        known = await counsel.known(digests)
-    else:
-        found = await counsel.known_at(digests, judged_at)
-        known = together([found[digest] for digest in digests if digest in found])
-    decisive = _decisive(question.identifiers, question.medium)
-    phones = (one for one in question.identifiers if one.kind is Kind.PHONE)
-    phone = next(phones, None)
+    known = await _known(counsel, question, judged_at)
+    phone = next((one for one in question.identifiers if one.kind is Kind.PHONE), None)
     places = places_of(
         known.profile,
         number=None if phone is None else region_of(phone),
         default=settings.default_region,
     )
-    ruling = Hearing(law, question.terms, question.medium, judged_at).judge(known, places)
-    until = question.at + timedelta(seconds=settings.allow_seconds)
-    return LawfulCheckOut(
-        **ruling_fields(ruling, judged_at, until if question.moment is None else None),
-        evaluated=["suppressions", "law"],
-        identifier=MaskedOut(kind=decisive.kind, masked=mask(decisive)),
+    told = sitting.judge(known, places, terms=question.terms, media=question.medium, at=judged_at)
+    allowed_for = timedelta(seconds=settings.allow_seconds)
+    return written_answer(
+        told,
+        at=judged_at,
+        until=question.at + allowed_for if question.moment is None else None,
+        decisive=_decisive(question.identifiers, question.medium),
         position=position,
     )
+
+
+async def _known(counsel: Counsel, question: Lawful, judged_at: datetime) -> Known:
+    """Find what is on record about the person, or was."""
+    if not question.is_known:
+        return NOTHING_KNOWN
+    digests = [digest for point in question.points for digest in point]
+    if question.moment is None:
+        return await counsel.known(digests)
+    found = await counsel.known_at(digests, judged_at)
+    return together([found[digest] for digest in digests if digest in found])
 
 
 def _decisive(identifiers: Sequence[Identifier], medium: Media) -> Identifier:

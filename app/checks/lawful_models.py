@@ -1,13 +1,16 @@
 """What is answered where the law was looked at, over the wire."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import Field
+from pydantic_core import to_json
 
-from app.platform.wire import Answer, Instant
-from app.policy import Confidence, Decision, Obligation, Reason, Ruling, Source
+from app.identifiers import Identifier, mask
+from app.journal import Kind
+from app.platform.wire import Answer, Instant, wire_time
+from app.policy import Confidence, Decision, Obligation, Reason, Ruling, Source, Told
 
 from .models import MaskedOut
 
@@ -89,7 +92,6 @@ def _obligation_out(duty: Obligation) -> ObligationOut:
 
 def ruling_fields(ruling: Ruling, at: datetime, until: datetime | None) -> dict[str, Any]:
     """Give the fields of ``RulingOut``; an allow may be acted on until it ends, or ``until``."""
-    ends = [one for one in (ruling.valid_until, until) if one is not None]
     return {
         "decision": ruling.decision,
         "reasons": [_reason_out(one) for one in ruling.reasons],
@@ -100,5 +102,46 @@ def ruling_fields(ruling: Ruling, at: datetime, until: datetime | None) -> dict[
         "packs": list(ruling.packs),
         "incomplete": ruling.incomplete,
         "checked_at": at,
-        "valid_until": min(ends) if ruling.decision == "allow" and until is not None else None,
+        "valid_until": _acted_on_until(ruling, until),
     }
+
+
+def _acted_on_until(ruling: Ruling, until: datetime | None) -> datetime | None:
+    if ruling.decision != "allow" or until is None:
+        return None
+    return until if ruling.valid_until is None else min(until, ruling.valid_until)
+
+
+_VARIES_FROM = ',"checked_at":'
+"""Where an answer begins to differ between those who are told one ruling; no text holds it, for
+in JSON its quotes would be escaped."""
+
+
+def written_ruling(ruling: Ruling) -> str:
+    """Write the part of an answer that is the same for all who are told one ruling."""
+    some = LawfulCheckOut(
+        **ruling_fields(ruling, _SOME_TIME, None),
+        evaluated=["suppressions", "law"],
+        identifier=MaskedOut(kind=Kind.PHONE, masked=""),
+        position=0,
+    )
+    return some.model_dump_json().partition(_VARIES_FROM)[0]
+
+
+_SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def written_answer(
+    told: Told[str], *, at: datetime, until: datetime | None, decisive: Identifier, position: int
+) -> str:
+    """Write a ``LawfulCheckOut`` as its model would: the rest behind what ``written_ruling`` wrote.
+
+    The parts are written by hand because to build and describe a model costs as much as to judge.
+    """
+    ends = _acted_on_until(told.ruling, until)
+    valid_until = "null" if ends is None else f'"{wire_time(ends)}"'
+    masked = to_json(mask(decisive)).decode()
+    return (
+        f'{told.written}{_VARIES_FROM}"{wire_time(at)}","valid_until":{valid_until},'
+        f'"identifier":{{"kind":"{decisive.kind.word}","masked":{masked}}},"position":{position}}}'
+    )

@@ -29,6 +29,7 @@ from .records import (
     Terms,
 )
 from .rulings import Obligation, Reason, Ruling
+from .sitting import Sitting, Told
 from .words import Audience, Confidence, Decision, Medium, medium_of, object_key
 
 __all__ = [
@@ -68,8 +69,10 @@ __all__ = [
     "Rule",
     "Ruling",
     "Sector",
+    "Sitting",
     "Source",
     "Terms",
+    "Told",
     "closing",
     "evaluate",
     "holiday_name",

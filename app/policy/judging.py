@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.journal import Media
 
-from .calendars import local_date, opening
+from .calendars import local_date, opening, spans_of
 from .computing import Scene, earliest, ends_at, facts_of, released_at, set_scene
 from .facts import Objection
 from .law import UNKNOWN_LAW, Law, Matched
@@ -60,7 +60,7 @@ class Hearing:
 
     @cached_property
     def _shapes(self) -> Shapes:
-        return Shapes(self._law, self._at)
+        return Shapes(self._law)
 
     def judge(self, known: Known, places: Places, *, objection: Objection = "none") -> Ruling:
         """Decide whether somebody may be contacted."""
@@ -82,9 +82,23 @@ class Hearing:
             ends = earliest(ends_at(known, one.scene) for one in found if one.scene is not None)
         return combine(places, found, next_allowed_at=next_at, valid_until=ends)
 
+    def turns_at(self, places: Places) -> datetime | None:
+        """Tell when hours open or close next on the civil day of each place; None: not on it."""
+        scenes = (
+            self._scene(country, zone) for country in places.countries for zone in places.zones
+        )
+        return earliest(
+            turn
+            for scene in scenes
+            if scene is not None
+            for span in spans_of(scene.frame.hours, scene.frame.on, scene.zone)
+            for turn in span
+            if turn > self._at
+        )
+
     def decide(self, known: Known, places: Places) -> Brief:
         """Decide, and tell no more than a line of a batch holds."""
-        shape = (self._shapes.of(known), places)
+        shape = (self._shapes.of(known, self._at), places)
         brief = self._briefs.get(shape)
         if brief is None:
             if len(self._briefs) >= _MOST_SHAPES:
