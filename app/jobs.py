@@ -11,7 +11,6 @@ import signal
 import sys
 from contextlib import suppress
 
-import structlog
 import uvloop
 
 from app.checks import Counsel, Digester, LookUps, Tools, scrubber
@@ -27,6 +26,7 @@ from app.intake import (
 from app.platform import logs
 from app.platform.clock import now
 from app.platform.db import Unavailable
+from app.platform.logs import get_logger
 from app.platform.supervision import end_with_supervisor
 from app.points import open_registry
 from app.settings import Settings, read_settings
@@ -37,7 +37,7 @@ _TURN = 0.0005
 WORKERS = 2
 _FORGET_EVERY = 2.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def main() -> None:

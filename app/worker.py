@@ -10,7 +10,6 @@ import gc
 import signal
 from datetime import timedelta
 
-import structlog
 import uvloop
 
 from app.accounts import forget_sessions, forget_tickets, forget_tries
@@ -30,6 +29,7 @@ from app.platform.alarms import forget_alarms
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
 from app.platform.idempotency import forget_old
+from app.platform.logs import get_logger
 from app.platform.mails import forget_mails
 from app.platform.smtp import keep_mailing
 from app.platform.supervision import end_with_supervisor
@@ -42,7 +42,7 @@ _DOORS_EVERY = 5.0
 _FORGET_EVERY = 600.0
 ERASURES_AT_ONCE = 100
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def main() -> None:

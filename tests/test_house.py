@@ -1,6 +1,8 @@
 """The house's own rules, those that import-linter cannot see. Each says what to do instead."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
@@ -158,3 +160,15 @@ def test_each_kind_of_problem_is_raised_somewhere_and_explained(problem: type[Pr
 def test_no_two_kinds_of_problem_share_a_name() -> None:
     types = [problem.type for problem in ours()]
     assert sorted(types) == sorted(set(types))
+
+
+def test_a_server_holds_nothing_in_memory_that_only_others_need() -> None:
+    # alembic is for an upgrade, httpx for commands and tests, rich for terminals, segno for
+    # who enrols, and the calendars of holidays for whoever asks the law.
+    look = (
+        "import sys, app.cli.serve, app.cli.processes, app.main;"
+        "print(*{'alembic', 'holidays', 'httpx', 'rich', 'segno'} & {*sys.modules})"
+    )
+    words = [sys.executable, "-c", look]
+    loaded = subprocess.run(words, check=True, capture_output=True, cwd=ROOT, text=True)  # noqa: S603 - fixed words
+    assert loaded.stdout.split() == []

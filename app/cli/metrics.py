@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import structlog
-
 from app.delivery import Standings
 from app.intake import DoorStandings
 from app.platform import metrics
+from app.platform.logs import get_logger
 from app.settings import Settings
 
 from .root import fail
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @contextmanager

@@ -16,25 +16,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 import typer
 import uvicorn
 from prometheus_client.multiprocess import mark_process_dead
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import NewUser, Role, any_user, create_user, issue_ticket
+from app.intake import renormalise
 from app.parties import CLI, NewKey, create_key, list_keys, note
 from app.platform import logs
 from app.platform.clock import now
 from app.platform.embedded import Embedded, FolderUnfit, ServerFailed
+from app.platform.logs import get_logger
 from app.platform.schema import upgrade
 from app.platform.supervision import is_supervised, supervise
-from app.points import open_registry
+from app.points import is_behind, open_registry
 from app.settings import Settings
 
 from .metrics import metrics_served
 from .registry import export, with_embedded
-from .renormalise import renormalise_if_behind
 from .root import fail
 
 _WATCH_SECONDS = 1
@@ -50,7 +50,7 @@ _STOP_SECONDS = 20
 _DRAIN_SECONDS = 5
 """How long requests under way may still take when the server is told to end."""
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def run(
 async def _prepare(settings: Settings, folder: Path | None) -> None:
     if settings.digest_keys is None or settings.sealing_keys is None:
         fail("OPTOUT_DIGEST_KEYS and OPTOUT_SEALING_KEYS must be set with OPTOUT_DATABASE_URL.")
-    await renormalise_if_behind(settings)
+    await _renormalise(settings)
     async with open_registry(settings) as (database, _), database.transaction() as session:
         if folder is not None and not await list_keys(session, limit=1):
             new = NewKey("first admin", ["admin"])
@@ -121,6 +121,15 @@ async def _prepare(settings: Settings, folder: Path | None) -> None:
         if folder is not None and not await any_user(session):
             link = await _invite_first(session, settings)
             _show_once("The link to sign in as admin", folder / "admin.link", link)
+
+
+async def _renormalise(settings: Settings) -> None:
+    """Bring the phones of an older release over; newer ones are left for ``open_registry``."""
+    async with open_registry(settings, any_phone_tables=True) as (database, keys):
+        async with database.reading() as session:
+            behind = await is_behind(session, keys)
+        if behind:
+            await renormalise(database, keys)
 
 
 async def _invite_first(session: AsyncSession, settings: Settings) -> str:

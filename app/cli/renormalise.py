@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from app.intake import Renormalised
 from app.intake import renormalise as bring_over
-from app.points import is_behind, open_registry
+from app.points import open_registry
 from app.settings import Settings
 
 from .registry import reached
@@ -44,12 +44,3 @@ def renormalise() -> None:
             "form that they had.",
             err=True,
         )
-
-
-async def renormalise_if_behind(settings: Settings) -> None:
-    """Bring the phones of an older release over; newer ones are left for ``open_registry``."""
-    async with open_registry(settings, any_phone_tables=True) as (database, keys):
-        async with database.reading() as session:
-            behind = await is_behind(session, keys)
-        if behind:
-            await bring_over(database, keys)

@@ -9,9 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, NoReturn
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 REFUSED = 1
 UNREACHABLE = 3
@@ -58,6 +55,10 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in rows:
             typer.echo("\t".join(row))
         return
+    from rich import box  # noqa: PLC0415 - a server draws no table
+    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - as above
+
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
         # Names are the operators' own: brackets in them are not markup.

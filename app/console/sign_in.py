@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-import segno
 from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -129,6 +128,8 @@ async def _show_enrolment(
 ) -> Response:
     async with database_of(request).transaction() as session:
         enrolment = await begin_enrolment(session, vault, visit.user.id, visit.user.login)
+    import segno  # noqa: PLC0415 - whoever enrols needs it once
+
     picture = segno.make(enrolment.uri, error="m").svg_data_uri(scale=5, border=2)
     return await page(
         request,

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-import structlog
-
 from app.journal import (
     FIRST_BATCH,
     OUTAGE_AFTER,
@@ -19,6 +17,7 @@ from app.journal import (
 from app.platform.clock import now
 from app.platform.db import Unavailable
 from app.platform.http import Outbound
+from app.platform.logs import get_logger
 
 from .answers import (
     Acknowledged,
@@ -41,7 +40,7 @@ from .settling import Attempt, Result, keep_attempts
 _MOST_REWINDS = 3
 """Rewinds in a row, without an acknowledgement, after which they count as failures."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Courier:

@@ -11,11 +11,10 @@ import time
 from datetime import timedelta
 from random import SystemRandom
 
-import structlog
-
 from app.journal import EarlyState, FollowerState, claim, claim_early, read_pulse
 from app.parties import Directory
 from app.platform.db import Database, Unavailable
+from app.platform.logs import get_logger
 from app.points import PointKeys
 
 from .batches import Batches
@@ -36,7 +35,7 @@ _CLAIM_AT_ONCE = 500
 _PAUSE_SECONDS = 1.0
 """How long to wait when PostgreSQL is away."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Dispatcher:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-import structlog
-
 from app.journal import (
     OUTAGE_AFTER,
     Ahead,
@@ -29,6 +27,7 @@ from app.journal import (
 from app.platform.clock import now
 from app.platform.db import Unavailable
 from app.platform.http import Outbound
+from app.platform.logs import get_logger
 
 from .answers import (
     Acknowledged,
@@ -50,7 +49,7 @@ _IDLE_SECONDS = 30.0
 """How long it waits for a further live entry before it gives the lane back."""
 _PARKED_AT_ONCE = 10
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class ExpressCourier:

@@ -5,7 +5,6 @@ import contextlib
 import time
 from dataclasses import dataclass
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import (
@@ -20,6 +19,7 @@ from app.journal import (
 )
 from app.parties import Directory
 from app.platform.db import Database, Unavailable
+from app.platform.logs import get_logger
 from app.platform.refusals import NotFound
 from app.points import PointKeys
 
@@ -34,7 +34,7 @@ _AWAY_SECONDS = 1.0
 _WINDOWS = 10
 """Windows of the journal that one request looks through for entries that concern it."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,13 @@ from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from typing import Any
 
-import structlog
-
 from app.journal import LaneName, release, renew
 from app.platform.db import Database, Unavailable
+from app.platform.logs import get_logger
 
 from .presence import Presence
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class LeaseLost(Exception):  # noqa: N818 - no fault: somebody paused, changed or took it over

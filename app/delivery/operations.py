@@ -11,7 +11,6 @@ from random import SystemRandom
 from typing import Self
 
 import pydantic_core
-import structlog
 
 from app.platform.alarms import Alarm, note_failed, note_sent, take_alarm
 from app.platform.clock import now
@@ -24,6 +23,7 @@ from app.platform.http import (
     Zone,
     parse_destination,
 )
+from app.platform.logs import get_logger
 from app.platform.wire import wire_time
 from app.settings import Settings
 
@@ -34,7 +34,7 @@ from .signatures import sign
 
 _EVERY = 1.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import SystemRandom
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import (
@@ -33,6 +32,7 @@ from app.parties import Directory
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
 from app.platform.http import Answer, Outbound, Unreachable
+from app.platform.logs import get_logger
 from app.platform.wire import wire_time
 from app.points import PointKeys, open_points
 from app.registry import media_added
@@ -55,7 +55,7 @@ _EVERY_SECONDS = 0.1
 _AWAY_SECONDS = 1.0
 _AT_ONCE = 50
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-import structlog
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Send
@@ -23,6 +22,7 @@ from app.parties import (
 )
 from app.platform.clock import now
 from app.platform.db import Database, database_of
+from app.platform.logs import get_logger
 from app.platform.openapi import RATE_LIMIT, responses
 from app.platform.web import router
 
@@ -38,7 +38,7 @@ _FORMATS: dict[str, SnapshotFormat] = {"application/x-ndjson": "ndjson", "text/c
 _PATIENCE_SECONDS = 60.0
 """How long a reader may take for one piece, some 200 kB."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class _Paced(StreamingResponse):

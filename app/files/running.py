@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
+from app.platform.logs import get_logger
 
 from .bad_file import BadFile
 from .jobs import (
@@ -31,7 +31,7 @@ MOST_TRIES = 20
 POLL_SECONDS = 0.2
 _PAUSE = 5.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

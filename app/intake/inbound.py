@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import structlog
-
 from app.parties import Channel, Directory, find_channel, inbound_secret
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
+from app.platform.logs import get_logger
 from app.platform.merged import Merged
 from app.platform.problems import Problem
 from app.platform.refusals import NotFound
@@ -48,7 +47,7 @@ _AT_ONCE = 100
 """Events of one transaction: what holds the head of the journal, and with it everybody's
 opt-outs."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class BadSignature(Problem):

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import structlog
-
 from app.identifiers import Identifier, Unusable, normalise
 from app.journal import EVERY_BRAND, EVERY_MEDIUM, Media
 from app.parties import Directory, UnknownBrand
 from app.platform.ids import new_id
+from app.platform.logs import get_logger
 from app.points import PointKeys
 
 from .dialects import MISREAD, Act, Dialect, Event, Fields, Options, Unreadable
@@ -24,7 +23,7 @@ from .links import Link
 _BEFORE_WEBHOOKS = datetime(2000, 1, 1, tzinfo=UTC)
 """A time before it is a default that somebody forgot: 1970, or year 1."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 async def understand(

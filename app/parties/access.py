@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable, unavailable_is_503
+from app.platform.logs import get_logger
 from app.platform.merged import Merged
 
 from .caller import Caller, Unauthenticated
@@ -44,7 +43,7 @@ SELECT number, id, name, digest, scopes, channel, database, requests_per_second,
 FROM keys WHERE digest = ANY($1) AND revoked_at IS NULL
 """
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal
 
-import structlog
 from sqlalchemy import Row, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.alarms import raise_alarm
 from app.platform.db import Database
+from app.platform.logs import get_logger
 from app.platform.metrics import counter
 from app.platform.problems import Problem
 from app.settings import Settings
@@ -36,7 +36,7 @@ _NOUNS: dict[Meter, str] = {
     "snapshots": "take {:d} snapshots",
 }
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 _ALARMS = counter("optout_unusual_use_total", "Keys refused for unusual use", ("meter",))
 
 

@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable
 from time import perf_counter
 
-import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.db import Unavailable, is_unavailable
 from app.platform.ids import new_id
-from app.platform.logs import REQUEST_ID
+from app.platform.logs import REQUEST_ID, get_logger
 from app.platform.metrics import count_request
 from app.platform.problems import Problem
 from app.platform.refusals import Fault, document
@@ -24,7 +23,7 @@ from app.platform.refusals import Fault, document
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 """Content security policy of an answer that no browser needs to show."""
 
-_log = structlog.stdlib.get_logger(__name__)
+_log = get_logger(__name__)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_WENT = 499

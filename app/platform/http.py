@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address
 
-import httpx
+import certifi
 
 from app.platform.destinations import (
     Address,
@@ -89,7 +89,7 @@ async def resolve(host: str) -> Sequence[str]:
 @cache
 def _trusted() -> ssl.SSLContext:
     """Trust the public authorities, and those that this machine trusts (an operator's own)."""
-    context = httpx.create_ssl_context(trust_env=False)
+    context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()
     context.set_alpn_protocols(["http/1.1"])
     return context

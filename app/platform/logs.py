@@ -13,10 +13,19 @@ from contextvars import ContextVar
 from typing import Any
 
 import pydantic_core
-import structlog
-from structlog.typing import Processor, WrappedLogger
 
 from app.settings import Settings
+
+# structlog loads rich wherever it is installed, to draw tracebacks that nobody here draws: 3 MB of
+# every process. So it is loaded by this file alone, while rich cannot be found.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]  # what import reads as "not there"
+import structlog  # noqa: E402 - see above
+from structlog.typing import Processor, WrappedLogger  # noqa: E402 - see above
+
+del sys.modules["rich"]
+if _rich is not None:
+    sys.modules["rich"] = _rich
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The request being answered; stands on every line written meanwhile."""
@@ -93,6 +102,12 @@ def _renderer(settings: Settings) -> tuple[Processor, ...]:
     if console:
         return (structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),)
     return (_as_json,)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Give the log of a module."""
+    log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return log
 
 
 def configure(settings: Settings) -> None:

@@ -14,11 +14,11 @@ from email.utils import format_datetime
 from random import SystemRandom
 
 import aiosmtplib
-import structlog
 
 from app.platform.alarms import heal_incident, open_incident
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
+from app.platform.logs import get_logger
 from app.platform.mails import Mail, delete_mail, plan_mail, take_mail
 from app.platform.vault import Vault
 from app.settings import Settings
@@ -30,7 +30,7 @@ _SUSPECT = 3
 """Tries of one mail after which the operators hear that none gets through."""
 _FAILING, _RECOVERED, _SUBJECT = "mail.failing", "mail.recovered", "smtp"
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class NotSent(Exception):  # noqa: N818 - it says what became of the mail

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import structlog
 import typer
 
 from app.cli.remote import ApiKey, Failed, Refused, Registry, Url, remote
 from app.cli.root import AsJson, app, fail, print_json
 from app.platform import logs
+from app.platform.logs import get_logger
 from app.settings import read_settings
 
 from .csv_file import CsvFile
@@ -27,7 +27,7 @@ Opener = Callable[[], Store]
 _SILENCE_SECONDS = 60
 _LONGEST_PAUSE = 60.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def _opener(to: str) -> Opener:

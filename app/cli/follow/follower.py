@@ -7,9 +7,8 @@ from itertools import islice
 from json import JSONDecodeError
 from typing import Any
 
-import structlog
-
 from app.cli.remote import NoAnswer, Refused, Registry
+from app.platform.logs import get_logger
 
 from .ending import Ending
 from .rows import Page, Row, read_lines, read_page
@@ -23,7 +22,7 @@ _TRIES = 5
 BEGIN_AGAIN = ("/problems/journal-forked", "/problems/cursor-expired", "/problems/bad-cursor")
 """What the registry says of a cursor that leads nowhere; the last of a cursor that was altered."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)

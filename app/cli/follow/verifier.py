@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from app.cli.remote import NoAnswer, Refused, Registry
+from app.platform.logs import get_logger
 
 from .digests import Part, Survey, read_survey
 from .follower import BEGIN_AGAIN, Follower
@@ -19,7 +18,7 @@ _MOST_PARTS = 64
 """Parts of one range that are mended one by one; where more differ, a snapshot is cheaper."""
 _ROUNDS = 5
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(slots=True)
