@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from app.cli import inbound as inbound_command  # noqa: F401 - it hangs its commands on the app
 from app.cli.root import app as command
-from app.intake import Replaying, replay
+from app.intake import Replaying, forget_events, replay
 from app.parties import Directory
+from app.platform.clock import now
 from app.platform.db import Database
 from app.points import open_registry
 from app.settings import read_settings
@@ -182,6 +183,34 @@ async def test_what_nobody_understood_is_recorded_by_who_does(
     assert (aside.status_code, aside.json()["position"]) == (200, None)
     assert (await admin.post(f"{path}/confirm")).status_code == 409
     assert (await decision(admin, "p1@example.com"), await reviews(admin)) == ("allow", [])
+
+
+async def test_what_nobody_has_looked_at_outlives_the_time_that_events_are_kept(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, officer: str, database: Database
+) -> None:
+    said = [
+        "STOP",
+        "Bitte nie wieder schreiben.",
+        "Please stop writing.",
+        "Your spam filter fails.",
+    ]
+    for number, words in enumerate(said):
+        mail = letter(words, **{"From": f"p{number}@example.com", "Message-ID": f"<{number}>"})
+        await post(client, officer, mail)
+    *waiting, voided = [one["event"] for one in await reviews(admin)]
+    await admin.post(f"/v1/opt-outs/{voided['opt_out']}/void", json={"reason": "x"})
+
+    async def forget() -> int:
+        async with database.transaction() as session:
+            return await forget_events(session, before=now() + timedelta(days=1))
+
+    assert await forget() == 2, "what said STOP, and what was voided by itself"
+    kept = await reviews(admin)
+    assert [one["said"] for one in kept] == said[1:3]
+    for one in waiting:
+        assert (await admin.post(f"/v1/inbound-reviews/{one['id']}/confirm")).status_code == 200
+    assert [await decision(admin, f"p{number}@example.com") for number in (1, 2)] == ["block"] * 2
+    assert (await forget(), await reviews(admin, state="decided")) == (2, [])
 
 
 async def test_what_was_voided_by_itself_needs_no_look(

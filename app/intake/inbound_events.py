@@ -293,24 +293,35 @@ async def erase_events(
 
 
 async def forget_events(session: AsyncSession, *, before: datetime, most: int = 5_000) -> int:
-    """Delete the oldest events and tokens, at most so many of each at once; tells how many."""
-    gone = 0
+    """Delete the oldest events and tokens, at most so many of each at once; tells how many.
+
+    What a person is to look at stays until one has: it may be an objection that nobody recorded.
+    """
     # The ids of events begin with their time, and so need no index of it.
     eldest = UUID(int=int(before.timestamp() * 1_000) << 80)
-    for table, key, time, limit in (
-        ("inbound_events", "id", "id", eldest),
-        ("inbound_tokens", "digest", "at", before),
-    ):
-        deleted = await session.execute(
-            text(f"""
-                DELETE FROM {table} WHERE {key} IN (
-                    SELECT {key} FROM {table} WHERE {time} < :before ORDER BY {key} LIMIT :most
-                ) RETURNING 1
-            """),  # noqa: S608 - of names that stand above
-            {"before": limit, "most": most},
-        )
-        gone += len(deleted.all())
-    return gone
+    events = await session.execute(
+        _FORGET_EVENTS, {"before": eldest, "most": most, "kept": list(REVIEWED)}
+    )
+    tokens = await session.execute(_FORGET_TOKENS, {"before": before, "most": most})
+    return len(events.all()) + len(tokens.all())
+
+
+REVIEWED = (Outcome.RECORDED, Outcome.WAITING)
+"""What came of events that a person looks at; the others have said nothing."""
+_FORGET_EVENTS = text("""
+DELETE FROM inbound_events WHERE id IN (
+    SELECT id FROM inbound_events e WHERE id < :before
+       AND NOT (review AND reviewed_at IS NULL AND outcome = ANY(:kept)
+                AND NOT EXISTS (SELECT 1 FROM opt_outs o
+                                WHERE o.id = e.opt_out AND o.voided_at IS NOT NULL))
+    ORDER BY id LIMIT :most
+) RETURNING 1
+""")
+_FORGET_TOKENS = text("""
+DELETE FROM inbound_tokens WHERE digest IN (
+    SELECT digest FROM inbound_tokens WHERE at < :before ORDER BY digest LIMIT :most
+) RETURNING 1
+""")
 
 
 def _context(number: UUID) -> bytes:

@@ -22,7 +22,7 @@ from app.points import PointKeys
 
 from .desk import points_of
 from .dialects import DIALECTS, MISREAD, Act, Fields, Outcome
-from .inbound_events import Done, KeptEvent, kept_event, note_done
+from .inbound_events import REVIEWED, Done, KeptEvent, kept_event, note_done
 from .opt_outs import OptOut, find_opt_out, void
 from .people import NO_KEY
 from .receipts import accept
@@ -94,7 +94,7 @@ async def list_reviews(
         gone = select(OptOutRow.id).where(
             OptOutRow.id == row.opt_out, OptOutRow.voided_at.is_not(None)
         )
-        kept = row.outcome.in_((Outcome.RECORDED, Outcome.WAITING))
+        kept = row.outcome.in_(REVIEWED)
         query = query.where(row.reviewed_at.is_(None), kept, ~gone.exists())
     else:
         query = query.where(row.reviewed_at.is_not(None))
@@ -118,7 +118,7 @@ async def count_reviews(session: AsyncSession) -> int:
                 LIMIT 1000
             ) counted
         """),
-        {"kept": [Outcome.RECORDED, Outcome.WAITING]},
+        {"kept": list(REVIEWED)},
     )
     return int(counted)
 

@@ -91,7 +91,7 @@ async def list_inbound_reviews(
 
     What says stop in other words blocks already; what was not understood (`unclear`) does not. A
     wish to be contacted again has changed nothing, and needs a reinstatement with its proof. The
-    words are kept for OPTOUT_INBOUND_DAYS.
+    words are kept for OPTOUT_INBOUND_DAYS, and until somebody has decided.
     """
     after = query.after(UUID)
     found = await list_reviews(
