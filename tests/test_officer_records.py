@@ -10,8 +10,9 @@ import pytest
 from app.accounts import Role, find_user_by_login
 from app.intake import due_on
 from app.platform.db import Database
+from app.platform.wire import wire_time
 from tests.conftest import Caller
-from tests.desk import LETTER, PHONE, objected
+from tests.desk import EMAIL, LETTER, PHONE, objected, reinstated
 from tests.desk import register as register_all
 from tests.officers import browser_of
 from tests.people import PASSWORD, leads_to, signed_in, submit, words_in
@@ -52,6 +53,32 @@ async def test_an_opt_out_tells_its_evidence_who_knows_and_what_voiding_would_ch
     other = words_in(await officer.get(f"/opt-outs/{second['id']}"))
     assert "1 would hold for fewer media" in other
     assert "0639980001" not in re.sub(r"\W", "", words)
+
+
+async def test_an_opt_out_tells_what_has_since_been_lifted_voided_and_erased(
+    officer: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    first, second = await objected(admin), await objected(admin, channel="web", media=["sms"])
+    lonely = (await objected(admin, identifiers=[EMAIL]))["id"]
+    await admin.post(f"/v1/opt-outs/{first['id']}/void", json={"reason": "mistyped"})
+    later = wire_time(datetime.now(UTC) + timedelta(seconds=1))
+    assert (await reinstated(admin, occurred_at=later)).status_code == 201
+    await objected(admin, channel="web")
+    assert (await admin.post("/v1/erasures", json={"identifiers": [PHONE]})).is_success
+    page = await officer.get(f"/opt-outs/{second['id']}")
+    entries = words_in(page).partition("In the journal")[2]
+    said = [
+        "erased erasure was asked for",
+        "lifted by a later act of the person",
+        "lifted another was voided",
+    ]
+    places = [entries.find(one) for one in said]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert f'href="/opt-outs/{first["id"]}"' in page.text
+    own = words_in(await officer.get(f"/opt-outs/{first['id']}"))
+    assert "lifted this one was voided" in own
+    assert "what followed" not in words_in(await officer.get(f"/opt-outs/{lonely}"))
 
 
 async def test_an_officer_voids_a_mistake_for_a_reason(

@@ -20,6 +20,7 @@ from app.intake import (
     points_of,
     read_propagation,
     read_receipt,
+    read_undone,
     void,
 )
 from app.journal import ALL_MEDIA, EVERY_BRAND, Entry, Media, Reason, read_entries
@@ -49,6 +50,7 @@ Officer = Annotated[Visit, signed_in(Role.OFFICER)]
 _CHOICES = 10_000
 _USUAL = timedelta(days=30)
 _PREVIEWED = 1_000
+_UNDONE = 50
 
 
 @opt_outs.get("")
@@ -141,6 +143,7 @@ async def _show(
         propagation = await read_propagation(session, opt_out, at=now())
         known = {one.id: one for one in await list_databases(session)}
         preview = await preview_void(session, number, most=_PREVIEWED)
+        undone = await read_undone(session, [one.ground for one in laid], most=_UNDONE)
         users = await name_users(session, [opt_out.user] if opt_out.user else [])
     brand = None
     if opt_out.brand != EVERY_BRAND:
@@ -152,6 +155,8 @@ async def _show(
         opt_out=opt_out,
         position=receipt.position,
         laid=laid,
+        undone=undone,
+        masked={one.ground.point: one.masked for one in laid},
         heard=[
             Heard(known[hop.follower], hop) for hop in propagation.hops if hop.follower in known
         ],

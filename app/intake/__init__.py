@@ -73,6 +73,7 @@ from .opt_outs import Filter, OptOut, Voided, find_opt_out, list_opt_outs, void
 from .people import Choice, choose, click, object_openly, read_choices, stop_everything
 from .receipts import Hop, Propagation, Receipt, accept, read_propagation, read_receipt
 from .renormalising import Renormalised, renormalise
+from .undone import Undoing, read_undone
 
 ROUTERS = (
     *api.ROUTERS,
@@ -128,6 +129,7 @@ __all__ = [
     "Replaying",
     "Review",
     "TooLateToTakeBack",
+    "Undoing",
     "Voided",
     "Wanted",
     "accept",
@@ -164,6 +166,7 @@ __all__ = [
     "read_propagation",
     "read_receipt",
     "read_refused",
+    "read_undone",
     "recent_by",
     "refused_csv",
     "renormalise",

@@ -15,6 +15,7 @@ from .entries import (
     append,
     find_window,
     read_entries,
+    read_undoing,
     recorded_at,
 )
 from .express import (
@@ -153,6 +154,7 @@ __all__ = [
     "read_head",
     "read_lags",
     "read_pulse",
+    "read_undoing",
     "recorded_at",
     "release",
     "renew",

@@ -206,6 +206,12 @@ FROM journal_entries
 """
 _READ_ALL = text(f"{_COLUMNS} WHERE position > :after ORDER BY position LIMIT :most")
 _READ_AT = text(f"{_COLUMNS} WHERE position = ANY(:positions) ORDER BY position")
+# "+ 0", or the planner reads backwards through everybody's entries to find the latest of a few.
+_UNDOING = text(f"""{_COLUMNS}
+WHERE change <> 1 AND point = ANY(:points)
+  AND (point, brand) IN (SELECT * FROM unnest(CAST(:points AS int8[]), CAST(:brands AS int2[])))
+  AND position > :after
+ORDER BY (position + 0) DESC LIMIT :most""")  # noqa: S608 - built in is a constant
 _CONCERNING = """
   AND touches & :media <> 0 AND (1 << kind) & :kinds <> 0
   AND (CAST(:brands AS int2[]) IS NULL OR brand = 0 OR brand = ANY(:brands))
@@ -307,6 +313,26 @@ async def _live_span(session: AsyncSession, after: int, head: int, span: int) ->
 async def read_entries(session: AsyncSession, positions: Collection[int]) -> list[Entry]:
     """Read the entries at some positions, in the order of the journal."""
     rows = await session.execute(_READ_AT, {"positions": list(positions)})
+    return [_entry(row) for row in rows]
+
+
+async def read_undoing(
+    session: AsyncSession, about: Collection[tuple[int, int]], *, after: int, most: int
+) -> list[Entry]:
+    """Read the latest entries that lifted or erased something, the latest first.
+
+    ``about`` are contact points with a brand each.
+    """
+    pairs = sorted(about)
+    rows = await session.execute(
+        _UNDOING,
+        {
+            "points": [point for point, _ in pairs],
+            "brands": [brand for _, brand in pairs],
+            "after": after,
+            "most": most,
+        },
+    )
     return [_entry(row) for row in rows]
 
 
