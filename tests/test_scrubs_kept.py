@@ -1,6 +1,7 @@
 """What is kept of scrubs: as of which position, for whom, for how long, and sealed."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.checks.lookups import LookUps
-from app.files import Storage
+from app.checks import answers as kept
+from app.checks import campaigns, groups, roll
+from app.checks.answers import Block
+from app.checks.suppressed import Suppressed
+from app.files import Storage, reading
 from app.journal import Media
 from app.platform.clock import now
 from app.platform.db import Database
@@ -62,32 +66,92 @@ async def test_a_refresh_gives_the_rows_whose_decision_changed_and_no_others(
         assert await answers(client, await refreshed(client, last)) == {}
 
 
+@pytest.mark.parametrize("by_roll", [True, False])
 async def test_a_result_is_as_of_one_position_whatever_happens_while_it_is_made(
-    database: Database, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    database: Database, caller: Caller, monkeypatch: pytest.MonkeyPatch, *, by_roll: bool
 ) -> None:
     registry = Registry(database)
     await registry.object(phone(0), at=minute(1))
-    look_up, looked_up = LookUps.many, asyncio.Event()
+    decide, decided = Suppressed.decide, asyncio.Event()
 
-    async def many(self: LookUps, *given: object, **asked: object) -> object:
-        found = await look_up(self, *given, **asked)  # type: ignore[arg-type]  # as they came
-        if not looked_up.is_set():
-            # All rows are answered; now the first is wrong, and so is the second.
-            await registry.reinstate(phone(0))
-            await registry.object(phone(1), at=minute(2))
-            looked_up.set()
-        return found
+    async def changed(self: Suppressed, block: Block) -> None:
+        assert (await self._roll.get() is not None) == by_roll
+        await decide(self, block)
+        # All rows are answered; now the first is wrong, and so is the second.
+        await registry.reinstate(phone(0))
+        await registry.object(phone(1), at=minute(2))
+        decided.set()
 
-    monkeypatch.setattr(LookUps, "many", many)
+    monkeypatch.setattr(Suppressed, "decide", changed)
+    if not by_roll:
+        monkeypatch.setattr(roll, "_MOST", 0)
     client = await caller("checks")
     async with working(database):
         job = await scrub(client, LIST.encode(), medium="voice")
-        assert looked_up.is_set()
+        assert decided.is_set()
         assert job["position"] == 3
         found = await answers(client, job)
         assert found[phone(0).value] == "allow,,"
         assert found[phone(1).value] == "block,opted_out,2026-03-01T00:02:00.000000Z"
         assert job["counts"] == {"allow": 5, "block": 1, "unusable": 0, "duplicate": 0}
+
+
+async def test_who_objects_while_the_roll_is_read_is_blocked(
+    database: Database, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(database)
+    for number in (0, 1):
+        await registry.object(phone(number), at=minute(number))
+    await registry.reinstate(phone(0))
+    pages: list[int] = []
+
+    async def page(database: Database, first: int, *asked: object) -> object:
+        read = await read_page(database, first, *asked)  # type: ignore[arg-type]  # as they came
+        pages.append(first)
+        if first == 1:
+            # Their page was read; one is blocked again, and nobody stands on a page any more.
+            await registry.object(phone(0))
+            await registry.reinstate(phone(1))
+        return read
+
+    read_page = roll._read_page  # noqa: SLF001 - where others write in between
+    monkeypatch.setattr(roll, "_PAGE", 1)
+    monkeypatch.setattr(roll, "_read_page", page)
+    client = await caller("checks")
+    async with working(database):
+        found = await answers(client, await scrub(client, LIST.encode(), medium="voice"))
+    assert pages == [0, 1, 2]
+    assert found[phone(0).value].startswith("block,opted_out,")
+    assert found[phone(1).value] == "allow,,"
+
+
+async def test_a_file_too_large_to_be_remembered_is_read_again_and_answered_alike(
+    database: Database, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(database)
+    await registry.object(phone(1), at=minute(1))
+    chance = random.Random(3)  # noqa: S311 - no secret
+    people = [phone(chance.randrange(200)).value for _ in range(500)]
+    content = "phone,id\n" + "".join(f"{number},{row}\n" for row, number in enumerate(people))
+    # A reader gives some thousand rows at once, of whatever size a group is to be.
+    monkeypatch.setattr(reading, "PIECE_BYTES", 1_000)
+    monkeypatch.setattr(campaigns, "ROWS", 100)
+    client = await caller("checks")
+    async with working(database):
+        small = await scrub(client, content.encode(), medium="voice")
+        for module in (groups, kept):
+            monkeypatch.setattr(module, "_REMEMBERED_BYTES", 1_500)
+        large = await scrub(client, content.encode(), medium="voice")
+        assert large["counts"] == small["counts"]
+        assert large["counts"]["duplicate"] == len(people) - len(set(people))
+        text = await result(client, large)
+        assert text == await result(client, small)
+        assert [line[: line.index(b",", 13)] for line in text.splitlines()[1:]] == [
+            row.encode() for row in content.splitlines()[1:]
+        ]
+        await registry.object(phone(2))
+        changed = (await result(client, await refreshed(client, large))).splitlines()[1:]
+        assert len(changed) == people.count(phone(2).value) > 0
 
 
 async def test_a_person_under_an_older_digest_key_is_found(
@@ -169,7 +233,7 @@ def engines(database: Database) -> tuple[AsyncEngine, AsyncEngine]:
     return database.write_engine, database.read_engine
 
 
-async def kept(database: Database) -> int:
+async def count_kept(database: Database) -> int:
     """Count the files that are kept."""
     async with database.reading() as session:
         return await session.scalar(text("SELECT count(*) FROM files")) or 0
@@ -188,12 +252,12 @@ async def test_a_scrub_is_deleted_an_hour_after_its_download(
     async with working(database):
         job = await scrub(client, LIST.encode(), medium="voice")
         await forget(database, after=timedelta(hours=23, minutes=59))
-        assert await kept(database) == 3, "the upload, the answers, the result"
+        assert await count_kept(database) == 3, "the upload, the answers, the result"
         await result(client, job)
         await forget(database, after=timedelta(minutes=59))
         assert len(await answers(client, job)) == 6
         await forget(database, after=timedelta(minutes=61))
-        assert await kept(database) == 0
+        assert await count_kept(database) == 0
         for method, path in (("GET", "/result"), ("POST", "/refresh")):
             answer = await client.request(method, f"/v1/scrubs/{job['id']}{path}")
             assert (answer.status_code, answer.json()["type"]) == (410, "/problems/scrub-gone")
@@ -208,7 +272,7 @@ async def test_a_scrub_nobody_downloads_is_deleted_after_a_day(
         job = await scrub(client, LIST.encode(), medium="voice")
         await refreshed(client, job)
     await forget(database, after=timedelta(hours=24, minutes=1))
-    assert await kept(database) == 0
+    assert await count_kept(database) == 0
 
 
 async def test_a_scrub_can_be_deleted_at_once(database: Database, caller: Caller) -> None:
@@ -223,7 +287,7 @@ async def test_a_scrub_can_be_deleted_at_once(database: Database, caller: Caller
         job = await scrub(client, LIST.encode(), medium="voice")
         assert (await client.delete(f"/v1/scrubs/{job['id']}")).status_code == 204
         await forget(database, after=timedelta(0))
-        assert await kept(database) == 0
+        assert await count_kept(database) == 0
 
 
 async def test_a_failed_scrub_leaves_no_file(database: Database, caller: Caller) -> None:
@@ -231,7 +295,7 @@ async def test_a_failed_scrub_leaves_no_file(database: Database, caller: Caller)
     async with working(database):
         await scrub(client, LIST.encode(), state="failed", medium="voice", column="fax")
         await forget(database, after=timedelta(0))
-        assert await kept(database) == 0
+        assert await count_kept(database) == 0
 
 
 async def test_the_same_request_again_is_the_same_scrub(database: Database, caller: Caller) -> None:
@@ -255,7 +319,7 @@ async def test_the_same_request_again_is_the_same_scrub(database: Database, call
             "/problems/idempotency-key-reused",
         )
     await forget(database, after=timedelta(0))
-    assert await kept(database) == 1
+    assert await count_kept(database) == 1
 
 
 REFUSED = {
@@ -279,7 +343,7 @@ async def test_what_is_asked_is_refused_as_any_body_and_the_file_is_not_kept(
         assert answer.status_code == 422
         assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
     await forget(database, after=timedelta(0))
-    assert await kept(database) == 0
+    assert await count_kept(database) == 0
 
 
 async def test_an_unknown_brand_is_never_allowed(database: Database, caller: Caller) -> None:
@@ -288,7 +352,7 @@ async def test_an_unknown_brand_is_never_allowed(database: Database, caller: Cal
     answer = await client.post("/v1/scrubs", params=asked, content=LIST)
     assert (answer.status_code, answer.json()["type"]) == (422, "/problems/unknown-brand")
     await forget(database, after=timedelta(0))
-    assert await kept(database) == 0
+    assert await count_kept(database) == 0
 
 
 async def test_a_file_above_the_limit_is_refused_and_not_kept(
@@ -306,7 +370,7 @@ async def test_a_file_above_the_limit_is_refused_and_not_kept(
         answer = await client.post("/v1/scrubs", params={"medium": "voice"}, content=content)
         assert (answer.status_code, answer.json()["type"]) == (413, "/problems/body-too-large")
     await forget(database, after=timedelta(0))
-    assert await kept(database) == 0
+    assert await count_kept(database) == 0
 
 
 async def test_a_quota_of_rows_ends_a_scrub_by_name(database: Database, caller: Caller) -> None:

@@ -19,7 +19,6 @@ from app.files import (
     UploadTooSlow,
     keep_file,
     open_file,
-    read_file,
     receive_upload,
     release_file,
 )
@@ -222,20 +221,6 @@ async def test_what_nobody_keeps_is_gone_after_an_hour(storage: Storage) -> None
     assert await files(storage) == 2
     await storage.forget_expired(at=now() + timedelta(minutes=61))
     assert await files(storage) == 0
-
-
-async def test_a_file_is_gone_on_with_where_another_process_left_it(storage: Storage) -> None:
-    first = FileWriter(storage, await storage.create())
-    await first.write(CONTENT[: CHUNK + 100])
-    await first.flush()
-    await first.write(b"what was not noted")
-    await first.flush()
-    second = FileWriter(storage, first.file)
-    await second.go_on(CHUNK + 100)
-    await second.write(CONTENT[CHUNK + 100 :])
-    stored = await second.finish()
-    assert stored.size == len(CONTENT)
-    assert b"".join([piece async for piece in read_file(storage, stored)]) == CONTENT
 
 
 async def test_nothing_of_a_file_lies_plain(storage: Storage) -> None:

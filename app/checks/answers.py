@@ -6,13 +6,13 @@ is read or digested again to find out who changed).
 
 import asyncio
 import struct
-import sys
-from array import array
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.files import Storage
@@ -32,9 +32,10 @@ NO_DIGEST = bytes(DIGEST_BYTES)
 """Stands for what cannot be understood. Should a digest ever be zero, its row is blocked."""
 
 _BY_LAW = {"allow": ALLOW, "block": BLOCK, "defer": DEFER, "review": REVIEW}
-_HEAD = struct.Struct("<IB")
+_ROWS = struct.Struct("<I")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_REMEMBERED_BYTES = 67_108_864
 
 
 @dataclass(slots=True)
@@ -46,8 +47,8 @@ class Block:
     None where it was not asked; it counts for those that are allowed.
     """
 
-    codes: bytearray
-    sinces: "array[int]"
+    codes: NDArray[np.uint8]
+    sinces: NDArray[np.int64]
     digests: tuple[bytes, ...]
     judged: Judged | None = None
 
@@ -55,59 +56,60 @@ class Block:
     def begin(cls, digests: tuple[bytes, ...], blank: Iterable[int]) -> "Block":
         """Begin with the digests of some rows: what cannot be understood is answered already."""
         rows = len(digests[0]) // DIGEST_BYTES
-        block = cls(bytearray(rows), array("q", bytes(8 * rows)), digests)
-        if NO_DIGEST in digests[0]:
-            for row in range(rows):
-                if block.digest(row, 0) == NO_DIGEST:
-                    block.codes[row] = UNUSABLE
-        for row in blank:
-            block.codes[row] = BLANK
+        block = cls(np.zeros(rows, np.uint8), np.zeros(rows, np.int64), digests)
+        block.codes[~block.words(0).any(axis=1)] = UNUSABLE
+        block.codes[[*blank]] = BLANK
         return block
 
+    def __len__(self) -> int:
+        """Count the rows, empty lines included."""
+        return len(self.codes)
+
+    @property
+    def rows(self) -> int:
+        """Count the rows, empty lines left out."""
+        return int(np.count_nonzero(self.codes != BLANK))
+
+    @property
+    def bytes_held(self) -> int:
+        """Tell about how much memory it takes."""
+        law = 0 if self.judged is None else 3 * len(self)
+        return 9 * len(self) + sum(map(len, self.digests)) + law
+
     def pack(self) -> bytes:
-        """Write it as bytes."""
-        head = _HEAD.pack(len(self.codes), len(self.digests))
+        """Write what the rows were told as bytes."""
         law = b"" if self.judged is None else self.judged.pack()
-        return b"".join((head, self.codes, self.sinces.tobytes(), *self.digests, law))
+        return b"".join((_ROWS.pack(len(self)), self.codes.tobytes(), self.sinces.tobytes(), law))
 
     @classmethod
-    def unpack(cls, packed: bytes) -> "Block":
-        """Read what ``pack`` wrote."""
-        rows, keys = _HEAD.unpack_from(packed)
-        at = _HEAD.size
-        codes = bytearray(packed[at : at + rows])
+    def unpack(cls, packed: bytes, digests: bytes) -> "Block":
+        """Read what ``pack`` wrote, beside the digests under all keys one after the other."""
+        (rows,) = _ROWS.unpack_from(packed)
+        at = _ROWS.size
+        codes = np.frombuffer(packed, np.uint8, rows, at).copy()
         at += rows
-        sinces = array("q", packed[at : at + 8 * rows])
-        at += 8 * rows
-        width = DIGEST_BYTES * rows
-        digests = tuple(packed[at + key * width : at + (key + 1) * width] for key in range(keys))
-        law = packed[at + keys * width :]
-        return cls(codes, sinces, digests, Judged.unpack(law, rows) if law else None)
+        sinces = np.frombuffer(packed, np.int64, rows, at).copy()
+        law = packed[at + 8 * rows :]
+        size = DIGEST_BYTES * rows
+        by_key = tuple(digests[at : at + size] for at in range(0, len(digests), size or 1))
+        return cls(codes, sinces, by_key or (b"",), Judged.unpack(law, rows) if law else None)
 
-    def told(self) -> bytes:
+    def told(self) -> NDArray[np.uint8]:
         """Tell what each row is told: ``ALLOW`` to ``BLANK``, or by the law ``DEFER``, ``REVIEW``.
 
         What the law was to be asked about and was not is blocked.
         """
-        codes = bytes(code & DECISION for code in self.codes)
+        codes = self.codes & np.uint8(DECISION)
         if self.judged is None:
             return codes
         by_outcome = [BLOCK, *(_BY_LAW[brief.decision] for brief in self.judged.briefs)]
-        outcomes = self.judged.outcomes
-        return bytes(
-            by_outcome[outcome] if code == ALLOW else code
-            for code, outcome in zip(codes, outcomes, strict=True)
-        )
+        by_law = np.array(by_outcome, np.uint8)[self.judged.outcomes]
+        codes[codes == ALLOW] = by_law[codes == ALLOW]
+        return codes
 
-    def prefixes(self, key: int = 0) -> "array[int]":
-        """Give the first eight bytes of each row's digest as a number."""
-        return array("Q", self.digests[key])[::2]
-
-    def prefix(self, row: int) -> int:
-        """Give the first eight bytes of a row's digest under the current key as a number."""
-        return int.from_bytes(
-            self.digests[0][DIGEST_BYTES * row : DIGEST_BYTES * row + 8], sys.byteorder
-        )
+    def words(self, key: int) -> NDArray[np.uint64]:
+        """Give the digests under one of the keys as two numbers a row."""
+        return np.frombuffer(self.digests[key], np.uint64).reshape(-1, 2)
 
     def digest(self, row: int, key: int) -> bytes:
         """Give a row's digest under one of the keys."""
@@ -132,13 +134,10 @@ class Changes:
 
     def apply(self, block: Block) -> bool:
         """Decide the rows of a block anew; tell whether there was any to decide."""
-        sought = {int.from_bytes(digest[:8], sys.byteorder) for digest in self.since}
+        sought = np.frombuffer(b"".join(self.since), np.uint64)[::2]
         found = False
         for key in range(len(block.digests)):
-            prefixes = block.prefixes(key)
-            if sought.isdisjoint(prefixes):
-                continue
-            for row in (row for row, prefix in enumerate(prefixes) if prefix in sought):
+            for row in np.flatnonzero(np.isin(block.words(key)[:, 0], sought)).tolist():
                 digest = block.digest(row, key)
                 if digest in self.since and digest != NO_DIGEST:
                     block.decide(row, self.since[digest])
@@ -146,31 +145,48 @@ class Changes:
         return found
 
 
-@dataclass(frozen=True, slots=True)
 class Answers:
-    """The answers to one file, block by block."""
+    """The answers to one file, block by block: what was told, and apart from it the digests.
 
-    storage: Storage
-    file: UUID
+    What was put is remembered as well, as far as that takes little memory.
+    """
+
+    def __init__(self, storage: Storage, file: UUID) -> None:
+        """Take the file that they are kept in."""
+        self._storage = storage
+        self._file = file
+        self._blocks: dict[int, Block] = {}
+        self._room = _REMEMBERED_BYTES
 
     async def read(self, number: int) -> Block:
-        """Read a block.
+        """Read a block; whoever changes it puts it in its place again.
 
         Raises:
             FileGone: the scrub's time is over.
         """
-        packed = await self.storage.read_chunk(self.file, number)
-        return await asyncio.to_thread(Block.unpack, packed)
+        if (block := self._blocks.get(number)) is not None:
+            return block
+        digests = await self._storage.read_chunk(self._file, 2 * number)
+        told = await self._storage.read_chunk(self._file, 2 * number + 1)
+        return await asyncio.to_thread(Block.unpack, told, digests)
 
-    async def seal(self, number: int, block: Block) -> bytes:
-        """Seal a block, to be put in its place by ``put``."""
-        return await self.storage.seal_chunk(self.file, number, block.pack())
+    async def seal(self, number: int, block: Block) -> dict[int, bytes]:
+        """Seal a new block, to be put in its place by ``put``."""
+        digests = await self._storage.seal_chunk(self._file, 2 * number, b"".join(block.digests))
+        return {2 * number: digests, **await self.seal_told(number, block)}
 
-    async def put(self, session: AsyncSession, number: int, sealed: bytes) -> None:
-        """Put a block in its place, in the transaction that says it may be put there."""
-        await self.storage.put_chunk(session, self.file, number, sealed)
+    async def seal_told(self, number: int, block: Block) -> dict[int, bytes]:
+        """Seal anew what the rows of a block were told, to be put in its place by ``put``."""
+        told = await self._storage.seal_chunk(self._file, 2 * number + 1, block.pack())
+        return {2 * number + 1: told}
 
-    async def blocks(self, count: int) -> AsyncIterator[tuple[int, Block]]:
-        """Read the first so many blocks in order."""
-        for number in range(count):
-            yield number, await self.read(number)
+    async def put(self, session: AsyncSession, sealed: Mapping[int, bytes]) -> None:
+        """Put what was sealed in its place, in the transaction that says it may be put there."""
+        for number, chunk in sealed.items():
+            await self._storage.put_chunk(session, self._file, number, chunk)
+
+    def remember(self, number: int, block: Block) -> None:
+        """Remember a block that was put, if there is room."""
+        if number not in self._blocks and self._room >= block.bytes_held:
+            self._room -= block.bytes_held
+            self._blocks[number] = block

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.files import (
     BadMapping,
     Batch,
@@ -26,6 +29,7 @@ from .answers import (
     ALLOW,
     BLANK,
     BLOCK,
+    DECISION,
     DEFER,
     DUPLICATE,
     REVIEW,
@@ -33,13 +37,14 @@ from .answers import (
     Block,
     instant,
 )
+from .digesting import Cells, Column
 
-ROWS = 32_768
+ROWS = 65_536
 """Rows that are decided together, at least; a batch of a file's reader may have more."""
 CHARACTERS = 4_194_304
 """Of the rows that are decided together, from which on there are enough."""
-GROUPING = 1
-"""Counts the ways in which rows were ever grouped: answers are kept by the group."""
+GROUPING = 2
+"""Counts the ways in which rows were ever grouped, and answers kept by the group."""
 APPENDED = ("decision", "code", "since")
 APPENDED_BY_LAW = (*APPENDED, "next_allowed_at")
 _KINDS = {
@@ -61,7 +66,7 @@ class Campaign:
     kind: Kind
     columns: tuple[int, ...]
 
-    def cells(self, batches: Sequence[Batch]) -> list[str]:
+    def cells(self, batches: Sequence[Batch]) -> Cells:
         """List the contact points of some rows, empty where there is none."""
         delimiter = self.layout.delimiter
         if len(self.columns) > 1:
@@ -74,6 +79,8 @@ class Campaign:
                 for before, cell in zip(code, local, strict=True)
             ]
         (at,) = self.columns
+        if (text := text_of(batches)) is not None:
+            return Column(text, sum(map(len, batches)), at, delimiter)
         return [cell for batch in batches for cell in batch.column(at, delimiter)]
 
 
@@ -138,12 +145,18 @@ def read_groups(source: BinaryIO, layout: Layout) -> Iterator[list[Batch]]:
     for batch in read_batches(source, layout, raws_only=True):
         group.append(batch)
         rows += len(batch)
-        characters += sum(map(len, batch.raws))
+        characters += sum(map(len, batch.raws)) if batch.text is None else len(batch.text)
         if rows >= ROWS or characters >= CHARACTERS:
             yield group
             group, rows, characters = [], 0, 0
     if group:
         yield group
+
+
+def text_of(batches: Sequence[Batch]) -> str | None:
+    """Give the text of a group of which each line is a plain row, as of ``Batch.text``."""
+    texts = [batch.text for batch in batches if batch.text is not None]
+    return "".join(texts) if len(texts) == len(batches) else None
 
 
 def blank_rows(batches: Sequence[Batch]) -> list[int]:
@@ -178,71 +191,74 @@ def write_rows(
     result: Result,
     batches: Sequence[Batch],
     block: Block,
-    wanted: Sequence[int] | None,
+    wanted: NDArray[np.intp] | None,
 ) -> bytes:
     """Write rows with their answers; ``wanted`` are indexes in the group, None for all."""
-    raws = [raw for batch in batches for raw in batch.raws]
-    tails = _tails(result, block) if block.judged is None else _tails_by_law(result, block)
+    text = text_of(batches)
+    if text is not None and not result.is_suspect(text):
+        return campaign.layout.encode(_written(text, result, block, wanted))
+    rows = [raw for batch in batches for raw in batch.raws]
+    tails = _tails(result, block)
     if wanted is not None:
-        raws, tails = [raws[row] for row in wanted], [tails[row] for row in wanted]
-    return campaign.layout.encode("".join(result.rows(raws, tails)))
+        rows, tails = [rows[row] for row in wanted.tolist()], tails[wanted]
+    return campaign.layout.encode("".join(result.rows(rows, tails.tolist())))
 
 
-def _tails(result: Result, block: Block) -> list[str]:
-    fixed = {code: result.tail(cells) for code, cells in _FIXED.items()} | {BLANK: ""}
-    blocked = {
-        at: result.tail(("block", "opted_out", wire_time(instant(at)))) for at in set(block.sinces)
-    }
-    return [
-        fixed[code] if code in fixed else blocked[at]
-        for code, at in zip(block.codes, block.sinces, strict=True)
-    ]
+def _written(text: str, result: Result, block: Block, wanted: NDArray[np.intp] | None) -> str:
+    """Write plain rows that need no guard, in a third of the time of ``Result.rows``."""
+    newline = "\r\n" if text.endswith("\r\n") else "\n"
+    rows = text.removesuffix(newline).split(newline)
+    tails = _tails(result, block, end=newline)
+    if wanted is not None:
+        rows, tails = [rows[row] for row in wanted.tolist()], tails[wanted]
+    parts = [""] * (2 * len(rows))
+    parts[::2] = rows
+    parts[1::2] = tails.tolist()
+    return "".join(parts)
 
 
-def _tails_by_law(result: Result, block: Block) -> list[str]:
+def _tails(result: Result, block: Block, end: str = "") -> NDArray[np.object_]:
+    """Write what stands behind each row; of most answers there are few, so each is written once."""
     judged = block.judged
-    if judged is None:
-        raise TypeError("the law was not asked")
-    written: dict[tuple[int, int, int], str] = {}
-    tails = []
-    for answer in zip(block.codes, block.sinces, judged.outcomes, strict=True):
-        tail = written.get(answer)
-        if tail is None:
-            code, since, outcome = answer
-            brief = judged.briefs[outcome - 1] if outcome else None
-            tail = written[answer] = _tail_by_law(result, code, since, brief)
-        tails.append(tail)
+    by_law = judged is not None
+    briefs = [None] if judged is None else [None, *judged.briefs]
+    codes = range(2 * DUPLICATE)
+    table = [_tail(result, code, brief, by_law=by_law) + end for brief in briefs for code in codes]
+    numbers = block.codes.astype(np.intp)
+    if judged is not None:
+        numbers += np.multiply(judged.outcomes, len(codes), dtype=np.intp)
+    tails = np.array(table, object)[numbers]
+    blocked = np.flatnonzero(block.codes & DECISION == BLOCK)
+    sinces, places = np.unique(block.sinces[blocked], return_inverse=True)
+    written = [("block", "opted_out", wire_time(instant(since))) for since in sinces.tolist()]
+    last = ("",) if by_law else ()
+    times = [result.tail((*cells, *last)) + end for cells in written]
+    tails[blocked] = np.array(times, object)[places]
     return tails
 
 
-def _tail_by_law(result: Result, code: int, since: int, brief: Brief | None) -> str:
-    if code == BLANK:
+def _tail(result: Result, code: int, brief: Brief | None, *, by_law: bool) -> str:
+    """Write what stands behind a row that no opt-out blocks."""
+    decision = code & DECISION
+    if decision == BLANK:
         return ""
-    if code in (ALLOW, ALLOW | DUPLICATE) and brief is not None:
+    twice = "duplicate" if code & DUPLICATE else ""
+    if decision == ALLOW and brief is not None:
         next_at = "" if brief.next_allowed_at is None else wire_time(brief.next_allowed_at)
-        twice = "duplicate" if code & DUPLICATE else ""
         why = twice if brief.decision == "allow" else brief.code
         return result.tail((brief.decision, why, "", next_at))
-    if since:
-        return result.tail(("block", "opted_out", wire_time(instant(since)), ""))
-    return result.tail((*_FIXED[UNUSABLE], ""))
+    if decision == ALLOW and not by_law:
+        return result.tail(("allow", twice, ""))
+    return result.tail(("block", "unusable", "", "") if by_law else ("block", "unusable", ""))
 
 
-_FIXED = {
-    ALLOW: ("allow", "", ""),
-    ALLOW | DUPLICATE: ("allow", "duplicate", ""),
-    UNUSABLE: ("block", "unusable", ""),
-}
-
-
-def wanted_rows(block: Block, *, before: Block | None, only_allowed: bool) -> list[int] | None:
+def wanted_rows(
+    block: Block, *, before: Block | None, only_allowed: bool
+) -> NDArray[np.intp] | None:
     """Choose the rows to write: all (None), the allowed ones, or those decided otherwise before."""
     if before is not None:
-        pairs = enumerate(zip(block.told(), before.told(), strict=True))
-        return [row for row, (now, then) in pairs if now != then]
-    if only_allowed:
-        return [row for row, told in enumerate(block.told()) if told == ALLOW]
-    return None
+        return np.flatnonzero(block.told() != before.told())
+    return np.flatnonzero(block.told() == ALLOW) if only_allowed else None
 
 
 _COUNTED = {"allow": ALLOW, "block": BLOCK, "unusable": UNUSABLE, "defer": DEFER, "review": REVIEW}
@@ -256,11 +272,13 @@ def count_rows(block: Block, before: Block | None) -> dict[str, int]:
     Of a refresh only those are counted that were decided otherwise before; the others are
     ``unchanged``.
     """
-    codes, told = bytes(block.codes), block.told()
-    if before is not None:
-        changed = wanted_rows(block, before=before, only_allowed=False) or ()
-        codes, told = bytes(codes[row] for row in changed), bytes(told[row] for row in changed)
+    codes, told = block.codes, block.told()
+    changed = wanted_rows(block, before=before, only_allowed=False)
+    if changed is not None:
+        codes, told = codes[changed], told[changed]
     names = COUNTS if block.judged is None else COUNTS_BY_LAW
-    counted = {name: told.count(_COUNTED[name]) for name in names if name in _COUNTED}
-    twice = codes.count(ALLOW | DUPLICATE) + codes.count(BLOCK | DUPLICATE)
-    return {**counted, "duplicate": twice}
+    counted = {
+        name: int(np.count_nonzero(told == _COUNTED[name])) for name in names if name in _COUNTED
+    }
+    twice = np.isin(codes, (ALLOW | DUPLICATE, BLOCK | DUPLICATE))
+    return {**counted, "duplicate": int(np.count_nonzero(twice))}

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context
 from types import MappingProxyType
 
-from app.files import BadValue, clean, phone_text
+from app.files import BadValue, clean, column_of, phone_text
 from app.identifiers import DigestKeys, normalise_many, region_of_phone
 from app.journal import Kind
 from app.platform.db import Unavailable
@@ -28,6 +29,23 @@ Countries = tuple[bytes, list[str | None]]
 _keys: DigestKeys | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One cell of each of ``rows`` plain lines, to be taken out where they are digested."""
+
+    text: str
+    rows: int
+    at: int
+    delimiter: str
+
+    def __len__(self) -> int:
+        """Count the cells."""
+        return self.rows
+
+
+Cells = Sequence[str] | Column
+
+
 class Digester:
     """Digests cells under every live key, in at most ``workers`` processes that it keeps."""
 
@@ -41,7 +59,7 @@ class Digester:
         self._pool: ProcessPoolExecutor | None = None
         self._begun: Future[bool] = Future()
 
-    async def digest(self, kind: Kind, cells: Sequence[str], *, region: str) -> tuple[bytes, ...]:
+    async def digest(self, kind: Kind, cells: Cells, *, region: str) -> tuple[bytes, ...]:
         """Digest contact points as people write them: for each live key, 16 bytes a cell.
 
         ``NO_DIGEST`` stands for what cannot be understood.
@@ -53,7 +71,7 @@ class Digester:
         return digests
 
     async def read(
-        self, kind: Kind, cells: Sequence[str], *, region: str
+        self, kind: Kind, cells: Cells, *, region: str
     ) -> tuple[tuple[bytes, ...], Countries]:
         """Digest them as ``digest`` does, and tell of each the country of the number.
 
@@ -63,7 +81,7 @@ class Digester:
         return await self._read(kind, cells, region, with_countries=True)
 
     async def _read(
-        self, kind: Kind, cells: Sequence[str], region: str, *, with_countries: bool
+        self, kind: Kind, cells: Cells, region: str, *, with_countries: bool
     ) -> tuple[tuple[bytes, ...], Countries]:
         if self._pool is None and self._workers and len(cells) >= _MANY:
             self._pool = _start(self._keys, self._workers)
@@ -110,7 +128,7 @@ def _is_ready() -> bool:
 
 def _digest_there(
     kind: Kind,
-    cells: Sequence[str],
+    cells: Cells,
     region: str,
     with_countries: bool,  # noqa: FBT001 - an executor takes no keywords
 ) -> tuple[tuple[bytes, ...], Countries]:
@@ -122,11 +140,13 @@ def _digest_there(
 def _digest(
     keys: DigestKeys,
     kind: Kind,
-    cells: Sequence[str],
+    cells: Cells,
     region: str,
     *,
     with_countries: bool,
 ) -> tuple[tuple[bytes, ...], Countries]:
+    if isinstance(cells, Column):
+        cells = column_of(cells.text, cells.at, cells.delimiter)
     digests: tuple[list[bytes], ...] = tuple([] for _ in keys.numbers)
     places: dict[str | None, int] = {}
     countries = bytearray()

@@ -1,16 +1,19 @@
 """Who stands in a file twice, however written: found by digest, in bounded memory.
 
-A byte for each place that a digest can point to tells at once of most rows that nobody stood there
-before. The few of whom it does not are compared with one another.
+The first four bytes of the digests, sorted, tell of nearly every row that nobody else is like it.
+The few of whom they do not are compared with one another.
 """
 
 import asyncio
-from array import array
 from collections.abc import AsyncIterator
 
-from .answers import ALLOW, BLOCK, DECISION, DUPLICATE, NO_DIGEST, Answers, Block
+import numpy as np
+from numpy.typing import NDArray
 
-_LEAST_BITS, _MOST_BITS = 16, 26
+from .answers import ALLOW, BLOCK, DECISION, DUPLICATE, Answers, Block
+
+_AT_ONCE = 8_388_608
+"""Rows whose beginnings are sorted together: 32 MiB, and as much for those found alike."""
 
 
 async def mark_duplicates(
@@ -18,48 +21,54 @@ async def mark_duplicates(
 ) -> AsyncIterator[tuple[int, Block]]:
     """Mark every row whose contact point stood in an earlier one; give the blocks that changed.
 
-    Whoever takes a block puts it back before asking for the next. Memory: a byte for each of some
-    32 places a row, within 64 MiB, and what is kept of those who may stand there twice.
+    Whoever takes a block puts it back before asking for the next. A file of more than eight
+    million rows is looked through again for each eight million.
     """
-    suspects = await _suspects(answers, blocks, rows)
-    seen: set[bytes] = set()
-    for number in range(blocks) if suspects else ():
-        block = await answers.read(number)
-        if await asyncio.to_thread(_mark, block, suspects, seen):
-            yield number, block
+    parts = -(-rows // _AT_ONCE)
+    for part in range(parts):
+        suspects = await _suspects(answers, blocks, part, parts)
+        seen: set[bytes] = set()
+        for number in range(blocks) if len(suspects) else ():
+            block = await answers.read(number)
+            if await asyncio.to_thread(_mark, block, suspects, seen):
+                yield number, block
 
 
-async def _suspects(answers: Answers, blocks: int, rows: int) -> set[int]:
-    """Find the digests, by their first eight bytes, that may stand there twice."""
-    bits = max(_LEAST_BITS, min(_MOST_BITS, (16 * rows).bit_length()))
-    places = bytearray(1 << bits)
-    suspects: set[int] = set()
-    for number in range(blocks):
-        block = await answers.read(number)
-        await asyncio.to_thread(_suspect, block, places, 32 - bits, suspects)
-    return suspects
+async def _suspects(answers: Answers, blocks: int, part: int, parts: int) -> NDArray[np.uint32]:
+    """Find the beginnings of digests in a part of them all that stand there twice, sorted."""
+    taken = [
+        await asyncio.to_thread(_beginnings, await answers.read(number), part, parts)
+        for number in range(blocks)
+    ]
+    return await asyncio.to_thread(_twice, taken)
 
 
-def _suspect(block: Block, places: bytearray, shift: int, suspects: set[int]) -> None:
-    beginnings = array("I", block.digests[0])[::4]
-    for row, place in enumerate([beginning >> shift for beginning in beginnings]):
-        if places[place]:
-            suspects.add(block.prefix(row))
-        else:
-            places[place] = 1
+def _beginnings(block: Block, part: int, parts: int) -> NDArray[np.uint32]:
+    beginnings = _all_beginnings(block)
+    if parts == 1:
+        return beginnings
+    taken: NDArray[np.uint32] = beginnings[beginnings % np.uint32(parts) == part]
+    return taken
 
 
-def _mark(block: Block, suspects: set[int], seen: set[bytes]) -> bool:
-    prefixes = block.prefixes()
-    if suspects.isdisjoint(prefixes):
-        return False
+def _all_beginnings(block: Block) -> NDArray[np.uint32]:
+    return np.frombuffer(block.digests[0], np.uint32)[::4]
+
+
+def _twice(taken: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:
+    beginnings = np.concatenate(taken)
+    beginnings.sort()
+    return np.unique(beginnings[1:][beginnings[1:] == beginnings[:-1]])
+
+
+def _mark(block: Block, suspects: NDArray[np.uint32], seen: set[bytes]) -> bool:
+    decided = np.isin(block.codes & DECISION, (ALLOW, BLOCK))
     found = False
-    for row in [row for row, prefix in enumerate(prefixes) if prefix in suspects]:
+    for row in np.flatnonzero(np.isin(_all_beginnings(block), suspects) & decided).tolist():
         digest = block.digest(row, 0)
-        if digest == NO_DIGEST or block.codes[row] & DECISION not in (ALLOW, BLOCK):
-            continue
-        if digest in seen and not block.codes[row] & DUPLICATE:
+        if digest not in seen:
+            seen.add(digest)
+        elif not block.codes[row] & DUPLICATE:
             block.codes[row] |= DUPLICATE
             found = True
-        seen.add(digest)
     return found

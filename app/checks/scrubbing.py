@@ -3,16 +3,16 @@
 First the rows are read, digested and looked up, block by block; their answers are kept. Then the
 journal tells who was changed since the first look-up, in one statement with what holds for them
 now: as of its position every row's answer is the one that a single check would have given. Last
-the file is read again and written with its answers. Each step ends in a transaction that says
-where to go on, under the fence of the lease: a process that was stopped writes no old answer over
-a newer one.
+the rows are written with their answers; a large file is read again for that. Each step ends in a
+transaction that says where to go on, under the fence of the lease: a process that was stopped
+writes no old answer over a newer one.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
 from app.files import (
@@ -20,12 +20,12 @@ from app.files import (
     BadFile,
     Batch,
     FileGone,
-    FileWriter,
     Job,
     JobFailed,
     Progress,
     Result,
     Storage,
+    StoredFile,
     Work,
     find_job,
     keep_file,
@@ -38,7 +38,7 @@ from app.parties import QuotaExceeded, UnusualUse, charge
 from app.platform.clock import now
 from app.platform.db import Database
 
-from .answers import BLANK, NO_DIGEST, Answers, Block, Changes
+from .answers import Answers, Block, Changes
 from .campaigns import (
     COUNTS,
     COUNTS_BY_LAW,
@@ -48,29 +48,34 @@ from .campaigns import (
     count_rows,
     media_type_of,
     read_campaign,
-    read_groups,
     result_of,
     wanted_rows,
     write_head,
     write_rows,
 )
 from .counsel import Counsel
-from .digesting import Digester
+from .digesting import Cells, Digester
 from .duplicates import mark_duplicates
+from .groups import Groups
 from .judged import Judged
 from .lawful_scrubs import RowJudge
 from .lookups import LookUps
 from .ordered import in_order
 from .scrubs import KIND, Scrub
-from .sieve import Sieve, make_sieve
+from .suppressed import Suppressed
 
 _AHEAD = 3
 """Blocks that are worked on while one is put in its place."""
-_LOOKED_UP = 10_000
 _SPAN = 50_000
 """Entries of the journal whose people are decided anew in one statement."""
 _ROW_BYTES = 20
 """Bytes of a short row, to guess how many there are."""
+_PIECE = 4_194_304
+"""Bytes of a result that are sealed together."""
+
+Sealed = Mapping[int, bytes]
+Answered = tuple[Block, Sealed]
+Step = Coroutine[Any, Any, Answered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class Place:
     rows: int = 0
     settled: bool = False
     written: int = 0
+    chunks: int = 0
     size: int = 0
     media_type: str = ""
     judged_at: str = ""
@@ -141,6 +147,7 @@ class _Scrubbing:
         self._job = work.job
         self._scrub = Scrub.read(work.job.params)
         self._place = _place_of(work.job)
+        self._kept: Answers | None = None
         self._before: tuple[Answers, Place] | None = None
         self._judge: RowJudge | None = None
 
@@ -160,14 +167,23 @@ class _Scrubbing:
         if self._place.judged_at:
             judged_at = datetime.fromisoformat(self._place.judged_at)
             self._judge = RowJudge(self._tools.counsel, self._scrub, at=judged_at)
+        groups = Groups(source, campaign.layout)
         if not self._place.settled:
-            sieve = await make_sieve(self._tools.database, rows=stored.size // _ROW_BYTES)
-            if self._before is None:
-                await self._decide(source, campaign, sieve)
-            else:
-                await self._copy(*self._before, sieve)
+            suppressed = Suppressed(
+                self._tools.database,
+                self._tools.look_ups,
+                self._scrub,
+                rows=stored.size // _ROW_BYTES,
+            )
+            try:
+                if self._before is None:
+                    await self._answer_all(self._answering(groups, campaign, suppressed))
+                else:
+                    await self._answer_all(self._copying(*self._before, suppressed))
+            finally:
+                await suppressed.stop()
             await self._settle(media_type_of(campaign.layout))
-        await self._write(source, campaign)
+        await self._write(groups, campaign)
 
     def _fits(self, place: Place) -> bool:
         """Tell whether answers can be compared with what this process would look up."""
@@ -189,7 +205,9 @@ class _Scrubbing:
 
     @property
     def _answers(self) -> Answers:
-        return Answers(self._tools.storage, UUID(self._at.answers))
+        if self._kept is None:
+            self._kept = Answers(self._tools.storage, UUID(self._at.answers))
+        return self._kept
 
     async def _find_before(self, scrub: UUID) -> tuple[Answers, Place]:
         """Find what the scrub that is refreshed has answered."""
@@ -225,43 +243,44 @@ class _Scrubbing:
         found = await self._tools.look_ups.many((), medium=self._scrub.medium, brand=brand)
         return found.covered.asks_the_law(brand, otherwise=self._tools.counsel.is_default)
 
-    async def _decide(self, source: BinaryIO, campaign: Campaign, sieve: Sieve | None) -> None:
+    async def _answer_all(self, steps: AsyncIterator[Step]) -> None:
         """Answer every row as of now, whenever that is."""
-        async for block in in_order(self._answering(source, campaign, sieve), ahead=_AHEAD):
-            rows = len(block.codes) - block.codes.count(BLANK)
-            place = replace(self._at, blocks=self._at.blocks + 1, rows=self._at.rows + rows)
-            await self._put(self._at.blocks, block, place)
+        async for block, sealed in in_order(steps, ahead=_AHEAD):
+            place = replace(self._at, blocks=self._at.blocks + 1, rows=self._at.rows + block.rows)
+            await self._put(self._at.blocks, block, sealed, place)
 
     async def _answering(
-        self, source: BinaryIO, campaign: Campaign, sieve: Sieve | None
-    ) -> AsyncIterator[Coroutine[Any, Any, Block]]:
-        async for _, group in _groups(source, campaign, skip=self._at.blocks):
+        self, groups: Groups, campaign: Campaign, suppressed: Suppressed
+    ) -> AsyncIterator[Step]:
+        suppressed.begin()
+        async for number, group in groups.read(skip=self._at.blocks):
             cells = await asyncio.to_thread(campaign.cells, group)
-            yield self._answer(campaign.kind, cells, blank_rows(group), sieve)
+            yield self._answer(number, campaign.kind, cells, blank_rows(group), suppressed)
 
     async def _answer(
-        self, kind: Kind, cells: list[str], blank: list[int], sieve: Sieve | None
-    ) -> Block:
-        rows = len(cells) - len(blank)
+        self, number: int, kind: Kind, cells: Cells, blank: list[int], suppressed: Suppressed
+    ) -> Answered:
         # Whoever signed in has no quota: the audit names them.
         if self._job.key != NO_KEY:
+            rows = len(cells) - len(blank)
             await charge(self._tools.database, self._job.key, "rows", rows, at=now())
         block = await self._read(kind, cells, blank)
-        asked = await asyncio.to_thread(_to_look_up, block, sieve)
-        for first in range(0, len(asked), _LOOKED_UP):
-            some = asked[first : first + _LOOKED_UP]
-            found = await self._tools.look_ups.many(
-                {digest for _, digest in some}, medium=self._scrub.medium, brand=self._scrub.brand
-            )
-            since = found.since.get
-            for row, digest in some:
-                if (at := since(digest)) is not None:
-                    block.decide(row, at)
-        if self._judge is not None:
-            await self._judge.judge(block, asked)
-        return block
+        await suppressed.decide(block)
+        return await self._judged(number, block, suppressed)
 
-    async def _read(self, kind: Kind, cells: list[str], blank: list[int]) -> Block:
+    async def _copying(
+        self, answers: Answers, before: Place, suppressed: Suppressed
+    ) -> AsyncIterator[Step]:
+        """Begin a refresh with the answers that are to be refreshed, judged as of now."""
+        for number in range(self._at.blocks, before.blocks):
+            yield self._judged(number, await answers.read(number), suppressed)
+
+    async def _judged(self, number: int, block: Block, suppressed: Suppressed) -> Answered:
+        if self._judge is not None:
+            await self._judge.judge(block, await suppressed.asked(block))
+        return block, await self._answers.seal(number, block)
+
+    async def _read(self, kind: Kind, cells: Cells, blank: list[int]) -> Block:
         digester, region = self._tools.digester, self._scrub.region
         if self._judge is None:
             return Block.begin(await digester.digest(kind, cells, region=region), blank)
@@ -270,25 +289,16 @@ class _Scrubbing:
         block.judged = Judged.begin(*countries)
         return block
 
-    async def _put(self, number: int, block: Block, place: Place) -> None:
+    async def _put(self, number: int, block: Block, sealed: Sealed, place: Place) -> None:
         """Put a block of answers in its place, and say where to go on."""
-        answers = self._answers
-        sealed = await answers.seal(number, block)
         async with self._tools.database.transaction() as session:
             await self._work.save(session, Progress(resume=asdict(place), done_rows=place.rows))
-            await answers.put(session, number, sealed)
+            await self._answers.put(session, sealed)
+        self._answers.remember(number, block)
         self._place = place
 
-    async def _copy(self, answers: Answers, before: Place, sieve: Sieve | None) -> None:
-        """Begin a refresh with the answers that are to be refreshed, judged as of now."""
-        for number in range(self._at.blocks, before.blocks):
-            block = await answers.read(number)
-            if self._judge is not None:
-                asked = await asyncio.to_thread(_to_look_up, block, sieve)
-                await self._judge.judge(block, asked)
-            rows = len(block.codes) - block.codes.count(BLANK)
-            place = replace(self._at, blocks=number + 1, rows=self._at.rows + rows)
-            await self._put(number, block, place)
+    async def _put_again(self, number: int, block: Block) -> None:
+        await self._put(number, block, await self._answers.seal_told(number, block), self._at)
 
     async def _settle(self, media_type: str) -> None:
         """Decide anew whoever was changed meanwhile, until all is as of one position."""
@@ -303,7 +313,7 @@ class _Scrubbing:
             if changed.upto == changed.position:
                 break
         async for number, block in mark_duplicates(self._answers, self._at.blocks, self._at.rows):
-            await self._put(number, block, self._at)
+            await self._put_again(number, block)
         counts = await self._count()
         place = replace(self._at, settled=True, media_type=media_type)
         async with self._tools.database.transaction() as session:
@@ -317,7 +327,7 @@ class _Scrubbing:
         for number in range(self._at.blocks):
             block = await self._answers.read(number)
             if await asyncio.to_thread(changes.apply, block):
-                await self._put(number, block, self._at)
+                await self._put_again(number, block)
 
     async def _count(self) -> dict[str, int]:
         """Count the rows by what they are told; of a refresh, those decided otherwise before."""
@@ -329,35 +339,41 @@ class _Scrubbing:
                 counts[name] += count
         return counts
 
-    async def _write(self, source: BinaryIO, campaign: Campaign) -> None:
+    async def _write(self, groups: Groups, campaign: Campaign) -> None:
         """Write the result; the same answers give the same bytes, whoever goes on."""
         result = result_of(campaign, by_law=bool(self._at.judged_at))
-        file = self._job.result if self._at.size else None
-        writer = FileWriter(
-            self._tools.storage, file or await self._tools.storage.create(), hashed=False
-        )
+        storage = self._tools.storage
+        file = self._job.result if self._at.chunks else None
         if file is None:
+            file = await storage.create()
             async with self._tools.database.transaction() as session:
-                await keep_file(session, writer.file, until=self._scrub.expires_at)
-                await self._work.save(session, Progress(result=writer.file))
-            await writer.write(write_head(campaign, result))
-        else:
-            await writer.go_on(self._at.size)
-        written = self._at.written
-        async for text in in_order(self._writing(source, campaign, result), ahead=_AHEAD):
-            await writer.write(text)
-            written += 1
-            await writer.flush()
-            place = replace(self._at, written=written, size=writer.size)
-            async with self._tools.database.transaction() as session:
-                await self._work.save(session, Progress(resume=asdict(place)))
-            self._place = place
-        await writer.finish()
+                await keep_file(session, file, until=self._scrub.expires_at)
+                await self._work.save(session, Progress(result=file))
+            await self._put_text(file, write_head(campaign, result), written=0)
+        async for text in in_order(self._writing(groups, campaign, result), ahead=_AHEAD):
+            await self._put_text(file, text, written=self._at.written + 1)
+        await storage.complete(StoredFile(file, self._at.size, None, None))
+
+    async def _put_text(self, file: UUID, text: bytes, *, written: int) -> None:
+        """Put what was written of a result behind the rest, and say where to go on."""
+        storage, first = self._tools.storage, self._at.chunks
+        pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
+        sealed = [
+            await storage.seal_chunk(file, number, piece)
+            for number, piece in enumerate(pieces, start=first)
+        ]
+        size = self._at.size + len(text)
+        place = replace(self._at, written=written, chunks=first + len(pieces), size=size)
+        async with self._tools.database.transaction() as session:
+            await self._work.save(session, Progress(resume=asdict(place)))
+            for number, piece in enumerate(sealed, start=first):
+                await storage.put_chunk(session, file, number, piece)
+        self._place = place
 
     async def _writing(
-        self, source: BinaryIO, campaign: Campaign, result: Result
+        self, groups: Groups, campaign: Campaign, result: Result
     ) -> AsyncIterator[Coroutine[Any, Any, bytes]]:
-        async for number, group in _groups(source, campaign, skip=self._at.written):
+        async for number, group in groups.read(skip=self._at.written):
             yield self._text(campaign, result, number, group)
 
     async def _text(
@@ -371,24 +387,3 @@ class _Scrubbing:
 
 def _place_of(job: Job) -> Place | None:
     return None if job.resume is None else Place.read(job.resume)
-
-
-async def _groups(
-    source: BinaryIO, campaign: Campaign, *, skip: int
-) -> AsyncIterator[tuple[int, list[Batch]]]:
-    """Read the groups of rows in a thread, from the one of a number on."""
-    groups = read_groups(source, campaign.layout)
-    number = 0
-    while (group := await asyncio.to_thread(next, groups, None)) is not None:
-        if number >= skip:
-            yield number, group
-        number += 1
-
-
-def _to_look_up(block: Block, sieve: Sieve | None) -> list[tuple[int, bytes]]:
-    """List rows and digests that the registry may know, under each live key."""
-    asked = []
-    for key, digests in enumerate(block.digests):
-        rows = range(len(block.codes)) if sieve is None else sieve.hold_back(digests)
-        asked += [(row, block.digest(row, key)) for row in rows]
-    return [(row, digest) for row, digest in asked if digest != NO_DIGEST]

@@ -6,9 +6,8 @@ are held back with them, and are looked up in vain.
 """
 
 import asyncio
-from array import array
-from itertools import compress
 
+import numpy as np
 from sqlalchemy import text
 
 from app.platform.db import Database
@@ -26,19 +25,16 @@ class Sieve:
         """Make one for about so many contact points, empty."""
         bits = max(_LEAST_BITS, min(_MOST_BITS, (16 * known).bit_length()))
         self._shift = 32 - bits
-        self._places = bytearray(1 << bits)
+        self._places = np.zeros(1 << bits, np.bool_)
 
     def add(self, beginnings: bytes) -> None:
         """Hold back whoever's digest begins with four of these bytes."""
-        shift, places = self._shift, self._places
-        for beginning in array("I", beginnings):
-            places[beginning >> shift] = 1
+        self._places[np.frombuffer(beginnings, np.uint32) >> self._shift] = True
 
     def hold_back(self, digests: bytes) -> list[int]:
         """Tell which of many digests, of 16 bytes each, need a look-up, by index."""
-        shift, places = self._shift, self._places
-        held = [places[beginning >> shift] for beginning in array("I", digests)[::4]]
-        return [*compress(range(len(held)), held)]
+        held = self._places[np.frombuffer(digests, np.uint32)[::4] >> self._shift]
+        return np.flatnonzero(held).tolist()
 
 
 async def make_sieve(database: Database, *, rows: int) -> Sieve | None:

@@ -37,7 +37,7 @@ from .layout import Layout
 from .limits import Limits
 from .reading import read_batches, read_layout, read_rows, read_start
 from .results import Result, guard
-from .rows import Batch, Fault, Row
+from .rows import Batch, Fault, Row, column_of
 from .running import POLL_SECONDS, Handler, JobRunner, Work
 from .source import open_file
 from .storage import (
@@ -92,6 +92,7 @@ __all__ = [
     "add_job",
     "cancel_job",
     "clean",
+    "column_of",
     "discard",
     "find_job",
     "find_order",

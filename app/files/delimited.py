@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from .bad_file import BadFile
 from .layout import Layout
 from .limits import CELL_CHARACTERS, Limits
-from .lines import split_lines
-from .rows import Batch, Fault
+from .lines import count_lines
+from .rows import Batch, Fault, split_lines
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
@@ -52,16 +52,41 @@ class DelimitedReader:
         self._line = 1 + sum(1 for _ in (self._reader(head) if self._counts_records else head))
         self._rereadable = limits.reread_characters
 
-    def read(self, blocks: Iterable[list[str]]) -> Iterator[Batch]:
+    def read(self, texts: Iterable[str]) -> Iterator[Batch]:
         """Read it all.
 
         Raises:
             BadFile: too many quotes are never closed.
         """
-        for lines in blocks:
-            yield from self._block([*self._open, *lines] if self._open else lines, last=False)
+        for text in texts:
+            if self._is_plain(text):
+                yield self._plain(text)
+                continue
+            yield from self._block([*self._open, *split_lines(text)], last=False)
         if self._open:
             yield from self._block(self._open, last=True)
+
+    def _is_plain(self, text: str) -> bool:
+        """Tell whether each line is a row without quotes, none is empty and all end alike."""
+        quote, newline = self._layout.quote, "\r\n" if "\r" in text else "\n"
+        return (
+            self._raws_only
+            and not self._open
+            and quote is not None
+            and quote not in text
+            and len(text) <= min(CELL_CHARACTERS, self._limits.row_characters)
+            and text.endswith(newline)
+            and not text.startswith(newline)
+            and newline + newline not in text
+            and (newline == "\n" or text.count("\r") == text.count("\n") == text.count(newline))
+        )
+
+    def _plain(self, text: str) -> Batch:
+        count = count_lines(text)
+        batch = Batch(self._number, range(self._line, self._line + count), [], None, text=text)
+        self._line += count
+        self._number += count
+        return batch
 
     def _block(self, lines: list[str], *, last: bool) -> Iterator[Batch]:
         if (batch := self._quick(lines)) is None:

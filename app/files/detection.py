@@ -12,7 +12,7 @@ from .bad_file import BadFile
 from .columns import is_header
 from .layout import Format
 from .limits import Limits
-from .lines import split_lines
+from .rows import split_lines
 
 _ROWS = 200
 """Rows that are looked at."""

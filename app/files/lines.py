@@ -1,20 +1,14 @@
 """Lines of a text that comes in pieces: whole, with their ends, and no longer than is bearable."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 
 from .bad_file import BadFile
 from .limits import Limits
-from .rows import Batch, Fault
+from .rows import Batch, Fault, split_lines
 
 
-def split_lines(text: str) -> list[str]:
-    """Split at CR, LF and CRLF, and at nothing else that Unicode calls a line end."""
-    return io.StringIO(text, newline="").readlines()
-
-
-def whole_lines(pieces: Iterable[str], limits: Limits, *, line: int) -> Iterator[list[str]]:
-    """Give many lines at a time; only the last line of all may lack its end.
+def whole_lines(pieces: Iterable[str], limits: Limits, *, line: int) -> Iterator[str]:
+    """Give the text of many lines at a time; only the last line of all may lack its end.
 
     ``line`` is the number of the first one.
 
@@ -32,22 +26,27 @@ def whole_lines(pieces: Iterable[str], limits: Limits, *, line: int) -> Iterator
             rest = [text[cut:]]
             length = len(rest[0])
             if cut:
-                lines = split_lines(text[:cut])
-                line += len(lines)
-                yield lines
+                line += count_lines(text[:cut])
+                yield text[:cut]
         if length > limits.line_characters:
             most = f"{limits.line_characters:,}"
             raise BadFile("line-too-long", f"a line has more than {most} characters", line=line)
     if length:
-        yield split_lines("".join(rest))
+        yield "".join(rest)
+
+
+def count_lines(text: str) -> int:
+    """Count lines that all have their ends, as ``split_lines`` finds them."""
+    returns = text.count("\r")
+    return text.count("\n") + (returns - text.count("\r\n") if returns else 0)
 
 
 def one_row_a_line(
-    blocks: Iterable[list[str]], read: Callable[[str], list[str] | Fault], *, line: int
+    texts: Iterable[str], read: Callable[[str], list[str] | Fault], *, line: int
 ) -> Iterator[Batch]:
     """Make each line a row by ``read``, which gives its cells or its fault."""
     first = line
-    for lines in blocks:
+    for lines in map(split_lines, texts):
         cells: list[list[str]] = []
         faults: dict[int, Fault] = {}
         for at, found in enumerate(map(read, lines)):

@@ -11,8 +11,8 @@ from .detection import find_table, read_object
 from .exports import recognise
 from .layout import Layout, Packed
 from .limits import CELL_CHARACTERS, Limits
-from .lines import one_row_a_line, split_lines, whole_lines
-from .rows import Batch, Fault, Row
+from .lines import one_row_a_line, whole_lines
+from .rows import Batch, Fault, Row, split_lines
 from .unpacking import GZIP, PIECE_BYTES, ZIPS, gunzipped, open_zip, unzipped
 from .workbooks import is_workbook, require_small, workbook_text
 
@@ -102,13 +102,13 @@ def _batches(
     pieces: Iterable[str], layout: Layout, limits: Limits, *, raws_only: bool = False
 ) -> Iterator[Batch]:
     line = 1 + len(split_lines(layout.head))
-    blocks = whole_lines(_after(layout.head, pieces), limits, line=line)
+    texts = whole_lines(_after(layout.head, pieces), limits, line=line)
     if layout.format == "ndjson":
-        yield from one_row_a_line(blocks, _ObjectReader(layout, limits).read, line=line)
+        yield from one_row_a_line(texts, _ObjectReader(layout, limits).read, line=line)
     elif layout.format == "lines":
-        yield from one_row_a_line(blocks, _read_line, line=line)
+        yield from one_row_a_line(texts, _read_line, line=line)
     else:
-        yield from DelimitedReader(layout, limits, raws_only=raws_only).read(blocks)
+        yield from DelimitedReader(layout, limits, raws_only=raws_only).read(texts)
 
 
 def read_rows(source: BinaryIO, layout: Layout, *, limits: Limits = _LIMITS) -> Iterator[Row]:

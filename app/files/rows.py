@@ -1,7 +1,7 @@
 """Rows as they are read: one by one, or thousands at a time."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -31,34 +31,61 @@ class Row(NamedTuple):
     fault: Fault | None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some rows in order, column-wise, for whoever has millions of them."""
+def split_lines(text: str) -> list[str]:
+    """Split at CR, LF and CRLF, and at nothing else that Unicode calls a line end."""
+    return io.StringIO(text, newline="").readlines()
 
-    number: int
-    """Number of the first row."""
-    lines: Sequence[int]
-    cells: list[list[str]]
-    """Of each row; empty where they were left out: then no row has a quote in it."""
-    raws: list[str]
-    faults: dict[int, Fault] = field(default_factory=dict)
-    """By index in the batch; empty for nearly every batch."""
+
+class Batch:
+    """Some rows in order, column-wise, for whoever has millions of them.
+
+    ``number`` is that of the first row; ``cells`` are those of each row, empty where they were left
+    out: then no row has a quote in it. ``faults`` are by index in the batch, and there are none in
+    nearly every batch. ``text`` is set where each of its lines is a row without a quote, none is
+    empty and all end alike: many such rows are best looked at as one text.
+    """
+
+    __slots__ = ("_raws", "cells", "faults", "lines", "number", "text")
+
+    def __init__(
+        self,
+        number: int,
+        lines: Sequence[int],
+        cells: list[list[str]],
+        raws: list[str] | None,
+        faults: Mapping[int, Fault] | None = None,
+        *,
+        text: str | None = None,
+    ) -> None:
+        """Take the rows as they were read; without ``raws`` they are the lines of ``text``."""
+        self.number = number
+        self.lines = lines
+        self.cells = cells
+        self.faults = faults or {}
+        self.text = text
+        self._raws = raws
+
+    @property
+    def raws(self) -> list[str]:
+        """Give the text of each row, line end included."""
+        if self._raws is None:
+            self._raws = split_lines(self.text or "")
+        return self._raws
 
     def __len__(self) -> int:
         """Count its rows, faults and empty lines included."""
-        return len(self.raws)
+        return len(self.lines)
 
     def column(self, at: int, delimiter: str) -> list[str]:
         """Give one cell of each row, by its index from 0; empty where a row has none."""
-        if self.cells or not self.raws:
+        if self.cells or not self.lines:
             try:
                 return [row[at] for row in self.cells]
             except IndexError:
                 return [row[at] if at < len(row) else "" for row in self.cells]
-        split = [raw.split(delimiter, at + 1) for raw in self.raws]
-        if min(map(len, split)) > at + 1:
-            return [cells[at] for cells in split]
-        return [cells[at].rstrip("\r\n") if at < len(cells) else "" for cells in split]
+        if self.text is not None:
+            return column_of(self.text, at, delimiter)
+        return [_cell(raw.split(delimiter, at + 1), at) for raw in self.raws]
 
     def rows(self) -> Iterator[Row]:
         """Give its rows one by one."""
@@ -67,3 +94,15 @@ class Batch:
             zip(self.lines, self.cells, self.raws, strict=True)
         ):
             yield Row(self.number + index, line, cells, raw, fault(index))
+
+
+def column_of(text: str, at: int, delimiter: str) -> list[str]:
+    """Give one cell of each line of a ``Batch.text``, by its index from 0."""
+    split = [line.split(delimiter, at + 1) for line in text.removesuffix("\n").split("\n")]
+    if min(map(len, split)) > at + 1:
+        return [cells[at] for cells in split]
+    return [_cell(cells, at) for cells in split]
+
+
+def _cell(cells: list[str], at: int) -> str:
+    return cells[at].rstrip("\r\n") if at < len(cells) else ""

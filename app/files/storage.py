@@ -217,30 +217,13 @@ async def release_file(session: AsyncSession, file: UUID, *, at: datetime) -> No
 class FileWriter:
     """Writes a file piece by piece; holds no more than two chunks."""
 
-    def __init__(self, storage: Storage, file: UUID, *, hashed: bool = True) -> None:
-        """Begin at the start of a file that was created; ``hashed``: its SHA-256 is wanted."""
+    def __init__(self, storage: Storage, file: UUID) -> None:
+        """Begin at the start of a file that was created."""
         self.file = file
         self.size = 0
         self._storage = storage
         self._held = bytearray()
-        self._sha256 = hashlib.sha256() if hashed else None
-
-    async def go_on(self, size: int) -> None:
-        """Go on after so many bytes that were written before; what came after them is replaced.
-
-        Raises:
-            FileGone: they are there no more.
-        """
-        number, rest = divmod(size, CHUNK)
-        self.size = size
-        self._sha256 = None
-        if rest:
-            self._held += (await self._storage.read_chunk(self.file, number))[:rest]
-
-    async def flush(self) -> None:
-        """Write the last, unfinished chunk too; more may follow."""
-        if self._held:
-            await self._storage.write_chunk(self.file, self.size // CHUNK, bytes(self._held))
+        self._sha256 = hashlib.sha256()
 
     async def write(self, piece: bytes) -> None:
         """Take a piece of any size; whole chunks are written before this returns."""
@@ -252,8 +235,7 @@ class FileWriter:
 
     async def _write(self, chunk: bytes) -> None:
         number = (self.size - len(self._held)) // CHUNK
-        if self._sha256 is not None:
-            await asyncio.to_thread(self._sha256.update, chunk)
+        await asyncio.to_thread(self._sha256.update, chunk)
         await self._storage.write_chunk(self.file, number, chunk)
 
     async def finish(self, *, name: str | None = None) -> StoredFile:
@@ -261,20 +243,34 @@ class FileWriter:
         if self._held:
             await self._write(bytes(self._held))
             self._held.clear()
-        sha256 = None if self._sha256 is None else self._sha256.digest()
-        stored = StoredFile(self.file, self.size, sha256, name)
+        stored = StoredFile(self.file, self.size, self._sha256.digest(), name)
         await self._storage.complete(stored)
         return stored
 
 
 async def read_file(storage: Storage, stored: StoredFile) -> AsyncIterator[bytes]:
-    """Read a file from its beginning to its end, a mebibyte at a time.
+    """Read a file from its beginning to its end, chunk by chunk, whatever their sizes.
+
+    The next one is read while this one is taken.
 
     Raises:
         FileGone: it was deleted meanwhile.
     """
-    for number in range(-(-stored.size // CHUNK)):
-        yield await storage.read_chunk(stored.id, number)
+    left, number = stored.size, 0
+    reading = asyncio.ensure_future(storage.read_chunk(stored.id, number)) if left else None
+    try:
+        while reading is not None:
+            chunk = await reading
+            left -= len(chunk)
+            number += 1
+            reading = (
+                asyncio.ensure_future(storage.read_chunk(stored.id, number)) if left > 0 else None
+            )
+            yield chunk
+    finally:
+        if reading is not None:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
 
 def _chunk_context(file: UUID, number: int) -> bytes:

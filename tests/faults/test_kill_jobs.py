@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from sqlalchemy import text
@@ -16,7 +16,7 @@ from tests.conftest import Caller
 from tests.scrubbing import ended, result
 
 ROWS = 250_000
-"""Of eight groups, so that there is a middle to be killed in."""
+"""Of four groups, so that there is a middle to be killed in."""
 PEOPLE = 10_000
 BLOCKED = {
     0: "block,opted_out,2026-03-01T00:01:00.000000Z",
@@ -45,15 +45,18 @@ async def jobs(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.wait()
 
 
-async def until(database: Database, condition: str) -> None:
-    """Wait until the only job is as a condition of SQL says."""
-    async with asyncio.timeout(120):
+@asynccontextmanager
+async def held(database: Database, condition: str) -> AsyncIterator[None]:
+    """Hold the only job, for a block, where it runs and is as a condition of SQL says."""
+    asked = f"SELECT 1 FROM jobs WHERE state = 'running' AND {condition} FOR UPDATE"  # noqa: S608 - a test's own
+    async with asyncio.timeout(120), AsyncExitStack() as holding:
         while True:
-            async with database.reading() as session:
-                asked = text(f"SELECT {condition} FROM jobs")  # noqa: S608 - a test's own
-                if await session.scalar(asked):
-                    return
-            await asyncio.sleep(0.005)
+            session = await holding.enter_async_context(database.transaction())
+            if await session.scalar(text(asked)):
+                yield
+                return
+            await holding.aclose()
+            await asyncio.sleep(0.002)
 
 
 def rows() -> Iterator[tuple[str, str]]:
@@ -76,9 +79,11 @@ async def test_a_scrub_whose_process_is_killed_is_complete_in_the_end_and_no_pro
     job = answer.json()["id"]
     for condition in ("done_rows > 0", "resume ->> 'written' > '0'"):
         async with jobs(database.settings) as process:
-            await until(database, condition)
-            family = relatives(process.pid)
-        await until_gone(family)
+            # What it does next, it cannot write down: it is killed before the end for certain.
+            async with held(database, condition):
+                family = relatives(process.pid)
+                process.kill()
+            await until_gone(family)
         # Rows of this person were answered before, and by another process.
         await registry.object(phone(1), at=minute(2))
     async with jobs(database.settings):

@@ -1,0 +1,117 @@
+"""The roll: everybody who is suppressed for one medium, read once and compared with a file.
+
+Looking ten thousand up by index costs as much as reading three hundred thousand in their order, so
+that a file which is large beside the registry is better compared with all of it, in memory.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import text
+
+from app.journal import Media
+from app.platform.db import Database, driver_of
+
+from .answers import BLOCK, DECISION, DUPLICATE, UNUSABLE, Block
+
+_PAGE = 262_144
+_MOST = 4_194_304
+"""Contact points of which a roll is made: it takes 24 bytes for each, and as much in the making."""
+_WORTH = 16
+"""How many are read in the time of one look-up."""
+_2000 = 946_684_800_000_000
+"""Microseconds from 1970 to when PostgreSQL begins to count."""
+_NEVER = np.iinfo(np.int64).max
+
+# Both lists are made of the same rows in the same order. What one entry told of rests on one
+# ground, whose time the suppression holds.
+_READ = """
+SELECT string_agg(p.digest, '') AS digests,
+       string_agg(timestamptz_send(CASE WHEN s.version = 1 THEN s.since ELSE coalesce((
+           SELECT min(g.occurred_at) FROM grounds g
+           WHERE g.point = p.id AND g.brand = s.brand AND g.voided_at IS NULL
+             AND g.media & ~g.lifted & $3::int2 <> 0
+       ), s.since) END), '') AS sinces
+FROM suppressions s JOIN contact_points p ON p.id = s.point
+WHERE s.point >= $1 AND s.point < $2 AND p.id >= $1 AND p.id < $2
+  AND s.media & $3 <> 0 AND ($4::int2 IS NULL OR s.brand IN (0, $4))
+"""
+
+
+class Roll:
+    """Digests of who is blocked, sorted by their first eight bytes, and since when."""
+
+    def __init__(self, digests: Sequence[bytes], sinces: Sequence[bytes]) -> None:
+        """Take 16 bytes each, and eight as PostgreSQL sends a time; a person may stand there twice.
+
+        Raises:
+            ValueError: there are more of the ones than of the others.
+        """
+        words = np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
+        since = np.frombuffer(b"".join(sinces), ">i8") + _2000
+        if len(words) != len(since):
+            raise ValueError("a suppression has no time")
+        order = np.argsort(words[:, 0])
+        self._first, self._second = words[order, 0], words[order, 1]
+        self._since = since[order]
+        self._most_alike = _longest_run(self._first)
+
+    def decide(self, block: Block) -> None:
+        """Decide each row of a block that can be understood."""
+        since = np.full(len(block), _NEVER, np.int64)
+        for key in range(len(block.digests)):
+            words = block.words(key)
+            at = np.searchsorted(self._first, words[:, 0])
+            # Nobody but one person's brands, or a chance of 1 in 10^7, makes a second step.
+            for _ in range(self._most_alike):
+                found = self._there(at, words)
+                since[found] = np.minimum(since[found], self._since[at[found]])
+                at += 1
+        blocked = (block.codes & DECISION < UNUSABLE) & (since != _NEVER)
+        block.codes[blocked] = block.codes[blocked] & DUPLICATE | BLOCK
+        block.sinces[blocked] = since[blocked]
+
+    def _there(self, at: NDArray[np.intp], words: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Tell whose digest stands at a place of the roll, which may lie behind its end."""
+        last = np.minimum(at, len(self._first) - 1)
+        alike = (self._first[last] == words[:, 0]) & (self._second[last] == words[:, 1])
+        there: NDArray[np.bool_] = alike & (at == last)
+        return there
+
+
+def _longest_run(ordered: NDArray[np.uint64]) -> int:
+    if not len(ordered):
+        return 0
+    begins = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    return int(np.diff(begins, append=len(ordered)).max())
+
+
+async def read_roll(
+    database: Database, *, medium: Media, brand: int | None, rows: int
+) -> Roll | None:
+    """Read who is blocked, as ``LookUps.many`` does; None where so many rows are not worth it.
+
+    In pages, each of which sees what is committed by then: whoever was changed since before the
+    first one is told by the journal.
+    """
+    async with database.reading() as session:
+        last = await session.scalar(text("SELECT coalesce(max(id), 0) FROM contact_points")) or 0
+    if last > min(_MOST, rows * _WORTH):
+        return None
+    digests, sinces = [], []
+    for first in range(0, last + 1, _PAGE):
+        some, times = await _read_page(database, first, medium, brand)
+        digests.append(some)
+        sinces.append(times)
+    return await asyncio.to_thread(Roll, digests, sinces)
+
+
+async def _read_page(
+    database: Database, first: int, medium: Media, brand: int | None
+) -> tuple[bytes, bytes]:
+    async with database.reading() as session:
+        driver = await driver_of(session)
+        page = await driver.fetchrow(_READ, first, first + _PAGE, int(medium), brand)
+    return (b"", b"") if page is None else (page["digests"] or b"", page["sinces"] or b"")

@@ -1,0 +1,98 @@
+"""Who of a file's rows is suppressed: asked in the way that is cheapest for a file of its size."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from app.platform.db import Database
+
+from .answers import NO_DIGEST, Block
+from .lookups import LookUps
+from .roll import Roll, read_roll
+from .scrubs import Scrub
+from .sieve import Sieve, make_sieve
+
+_LOOKED_UP = 10_000
+T = TypeVar("T")
+Asked = list[tuple[int, bytes]]
+"""Rows of a block, and digests by which they may be on record."""
+
+
+class Suppressed:
+    """Decides the rows of one scrub by the roll, or one by one where that would be too long.
+
+    Made after the journal's head was read, which tells of whoever is changed from then on.
+    """
+
+    def __init__(self, database: Database, look_ups: LookUps, scrub: Scrub, *, rows: int) -> None:
+        """Take what is asked about a file of about so many rows; nothing is read yet."""
+        self._look_ups = look_ups
+        self._scrub = scrub
+        medium, brand = scrub.medium, scrub.brand
+        self._roll: _Once[Roll | None] = _Once(
+            lambda: read_roll(database, medium=medium, brand=brand, rows=rows)
+        )
+        self._sieve: _Once[Sieve | None] = _Once(lambda: make_sieve(database, rows=rows))
+
+    def begin(self) -> None:
+        """Begin to read the roll."""
+        self._roll.begin()
+
+    async def decide(self, block: Block) -> None:
+        """Decide each row of a block that can be understood, as of now or as of the roll.
+
+        Raises:
+            Unavailable: PostgreSQL does not answer, or this process lacks a digest key.
+        """
+        if (roll := await self._roll.get()) is not None:
+            await asyncio.to_thread(roll.decide, block)
+            return
+        asked = await self.asked(block)
+        for first in range(0, len(asked), _LOOKED_UP):
+            some = asked[first : first + _LOOKED_UP]
+            found = await self._look_ups.many(
+                {digest for _, digest in some}, medium=self._scrub.medium, brand=self._scrub.brand
+            )
+            since = found.since.get
+            for row, digest in some:
+                if (at := since(digest)) is not None:
+                    block.decide(row, at)
+
+    async def asked(self, block: Block) -> Asked:
+        """List rows and digests that the registry may know, under each live key."""
+        return await asyncio.to_thread(_asked, block, await self._sieve.get())
+
+    async def stop(self) -> None:
+        """Read on no more."""
+        await self._roll.stop()
+        await self._sieve.stop()
+
+
+def _asked(block: Block, sieve: Sieve | None) -> Asked:
+    asked: Asked = []
+    for key, digests in enumerate(block.digests):
+        rows = range(len(block)) if sieve is None else sieve.hold_back(digests)
+        asked += [(row, block.digest(row, key)) for row in rows]
+    return [(row, digest) for row, digest in asked if digest != NO_DIGEST]
+
+
+class _Once(Generic[T]):
+    """Reads something once, when it is first wanted, for all who want it."""
+
+    def __init__(self, read: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._read = read
+        self._reading: asyncio.Task[T] | None = None
+
+    def begin(self) -> asyncio.Task[T]:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        return self._reading
+
+    async def get(self) -> T:
+        # Whoever is cancelled takes it from none of the others.
+        return await asyncio.shield(self.begin())
+
+    async def stop(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
