@@ -2,9 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -12,7 +15,11 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.intake import Outcome, Replaying, inbound_api, replay
+from app.intake.dialects import DIALECTS, Dialect
+from app.intake.inbound_events import Door
+from app.intake.inbound_links import Links
 from app.intake.inbound_room import Room
+from app.intake.inbound_understanding import understand
 from app.parties import Directory
 from app.platform.clock import now
 from app.platform.db import Database
@@ -20,9 +27,9 @@ from app.points import PointKeys
 from app.settings import Settings
 from tests.conftest import DIGEST_KEYS, SEALING_KEYS
 from tests.doors import decision, listed, open_door, taken
-from tests.receivers import hasty, receiver, register, until, working
+from tests.receivers import PATIENCE, hasty, receiver, register, until, working
 from tests.servers import optout
-from tests.signers import SendGrid
+from tests.signers import Mailbox, SendGrid, letter
 
 AT = now()
 SENDGRID = SendGrid()
@@ -69,6 +76,70 @@ async def test_a_batch_of_10_000_is_recorded_and_the_same_again_changes_nothing(
     assert [await decision(admin, one) for one in (people[0], people[-1])] == ["block", "block"]
     async with database.reading() as session:
         assert await session.scalar(text("SELECT position FROM journal_head")) == head
+
+
+async def test_a_large_body_is_read_beside_the_event_loop(
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await open_door(admin, "mail", secret=Mailbox.secret)
+    mail, loop, here = DIALECTS["mail"], asyncio.get_running_loop(), threading.get_ident()
+    begun, answered = asyncio.Event(), threading.Event()
+    beside: dict[str, bool] = {}
+
+    def watched(name: str) -> Callable[..., Any]:
+        def work(*given: object) -> object:
+            beside[name] = threading.get_ident() != here
+            if name == "split" and beside[name]:
+                loop.call_soon_threadsafe(begun.set)
+                assert answered.wait(PATIENCE), "a check waits for a mail to be read"
+            return getattr(mail, name)(*given)
+
+        return work
+
+    spied = replace(
+        mail,
+        needs=watched("needs"),
+        verify=watched("verify"),
+        visits=watched("visits"),
+        split=watched("split"),
+    )
+    monkeypatch.setitem(cast("dict[str, Dialect]", DIALECTS), "mail", spied)
+    signed = Mailbox().sign(letter("STOP", Attached="x" * 100) + b"\n> x" * 6_000_000, now())
+    assert len(signed.body) > 24_000_000
+    async with asyncio.TaskGroup() as tasks:
+        sent = tasks.create_task(client.post(path, content=signed.body, headers=signed.headers))
+        await asyncio.wait_for(begun.wait(), PATIENCE)
+        assert await decision(admin, "jo@example.com") == "allow"
+        answered.set()
+    assert await taken(sent.result()) == {"recorded": 1}
+    assert beside == dict.fromkeys(("needs", "verify", "visits", "split"), True)
+
+
+async def test_many_events_are_understood_in_turns_with_everybody_else(database: Database) -> None:
+    keys = PointKeys.from_settings(database.settings)
+    door = Door(1, "mailer", "sendgrid", {}, b"", now())
+    turns, over = 0, False
+
+    async def everybody_else() -> None:
+        nonlocal turns
+        while not over:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(everybody_else())
+    arrivals = await understand(
+        door,
+        DIALECTS["sendgrid"],
+        [event("unsubscribe", f"p{number}@example.com") for number in range(2_000)],
+        keys=keys,
+        directory=Directory(database),
+        links=Links(database, keys.vault),
+        region="FR",
+    )
+    over = True
+    await waiting
+    assert len(arrivals) == 2_000
+    assert turns >= 2_000 / 100
 
 
 async def test_requests_about_the_same_people_at_once_wait_for_each_other(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
+from uuid import UUID
 
 from app.parties import Channel, Directory, find_channel, inbound_secret
 from app.platform.clock import now
@@ -129,12 +130,11 @@ class Doors:
         if channel.inbound is None:
             raise TypeError("the channel was found to have a door")
         inbound = channel.inbound
-        door = Door(
-            channel.id, channel.slug, inbound.dialect, inbound.options, sha256(request.body), now()
-        )
+        digest = await _aside(request, sha256, request.body)
+        door = Door(channel.id, channel.slug, inbound.dialect, inbound.options, digest, now())
         try:
             verified = await self._verify(door, dialect, request)
-            await self.fetcher.visit(dialect.visits(verified))
+            await self.fetcher.visit(await _aside(verified, dialect.visits, verified))
             several = await _aside(verified, dialect.split, verified, door.options)
         except NotGenuine as refused:
             await self._refusals.ask(_Refusal(door.channel, refused.reason))
@@ -165,7 +165,8 @@ class Doors:
         if secret is None and dialect.has_secret:
             raise NotGenuine("no-secret")
         try:
-            fetched = await self.fetcher.all_of(dialect.needs(request, door.options))
+            needed = await _aside(request, dialect.needs, request, door.options)
+            fetched = await self.fetcher.all_of(needed)
             request = replace(request, fetched=fetched)
             token = await _aside(
                 request, dialect.verify, request, secret or "", door.options, door.at
@@ -196,23 +197,28 @@ class Doors:
 
     async def _worth_keeping(self, door: Door, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Leave out what is no objection, and deliveries to whom nothing has bounced."""
-        bounced: set[bytes] = set()
+        bounced: set[UUID] = set()
         if door.options.get("delivery_lifts_bounces") is True:
             bounced = await self._bounced([one for one in arrivals if one.act is Act.DELIVERED])
         return [
             one
             for one in arrivals
-            if one.act not in (Act.NOTHING, Act.DELIVERED)
-            or one.event is None
-            or any(self._keys.digests.digest(who)[1] in bounced for who in one.identifiers)
+            if one.act not in (Act.NOTHING, Act.DELIVERED) or one.event is None or one.id in bounced
         ]
 
-    async def _bounced(self, arrivals: Sequence[Arrival]) -> set[bytes]:
-        digests = {self._keys.digests.digest(who)[1] for one in arrivals for who in one.identifiers}
+    async def _bounced(self, arrivals: Sequence[Arrival]) -> set[UUID]:
+        """Tell which events are about somebody to whom a mail has bounced."""
+        digests = await asyncio.to_thread(self._digests, arrivals)
+        everybody = sorted({digest for several in digests.values() for digest in several})
         async with self._database.reading() as session:
-            found = (await find_many(session, sorted(digests))).points
+            found = (await find_many(session, everybody)).points
             bounced = await bounced_among(session, [point.id for point in found.values()])
-        return {digest for digest, point in found.items() if point.id in bounced}
+        gone = {digest for digest, point in found.items() if point.id in bounced}
+        return {number for number, several in digests.items() if not gone.isdisjoint(several)}
+
+    def _digests(self, arrivals: Sequence[Arrival]) -> dict[UUID, set[bytes]]:
+        digest = self._keys.digests.digest
+        return {one.id: {digest(who)[1] for who in one.identifiers} for one in arrivals}
 
     async def _record_some(self, door: Door, arrivals: Sequence[Arrival]) -> list[Done]:
         try:
