@@ -59,7 +59,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the app; its lifespan opens the registry."""
-    return Api(settings, routers=ROUTERS, lifespan=_lifespan)
+    app = Api(settings, routers=ROUTERS, lifespan=_lifespan)
+    console.answer_browsers(app)
+    return app
 
 
 def serve_app() -> FastAPI:

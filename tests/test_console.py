@@ -13,7 +13,9 @@ from app.accounts import Role
 from app.console.words import LANGUAGES, choose_language, texts_of
 from app.platform.clock import now
 from app.platform.db import Database
+from app.platform.problems import every_problem
 from tests.conftest import Caller
+from tests.officers import browser_of
 from tests.people import (
     PASSWORD,
     enrolled,
@@ -173,6 +175,45 @@ async def test_a_form_that_is_not_ours_changes_nothing(
         assert await session.scalar(text("SELECT count(*) FROM opt_outs")) == 0
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "is_page"),
+    [
+        ("/nothing/here", BROWSER, True),
+        ("/desk/look-up", BROWSER, True),
+        ("/opt-outs/not-an-id", BROWSER, True),
+        ("/v1/nothing", BROWSER, False),
+        ("/nothing/here", "*/*", False),
+        ("/nothing/here", "application/json, text/html;q=0.5", False),
+    ],
+)
+async def test_a_browser_is_shown_a_page_where_nothing_stands_and_a_program_a_problem(
+    path: str, accept: str, *, is_page: bool, caller: Caller, database: Database
+) -> None:
+    officer = await browser_of(caller, database, Role.OFFICER)
+    officer.headers.update({"accept": accept, "accept-language": "fr"})
+    answer = await officer.get(path)
+    assert answer.status_code == (405 if path == "/desk/look-up" else 404)
+    if is_page:
+        assert answer.headers["content-type"].startswith("text/html")
+        assert texts_of("fr")["refused.gone"] in words_in(answer)
+        assert texts_of("fr")["nav.overview"] in words_in(answer), "one can go on from there"
+        assert ("allow" in answer.headers) == (answer.status_code == 405)
+    else:
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_every_refusal_of_a_form_has_words_of_its_own_or_of_its_status() -> None:
+    words = texts_of("fr")
+    refused = {key.removeprefix("refused.") for key in words if key.startswith("refused.")}
+    assert {f"{why}_do" for why in refused if not why.endswith("_do")} - {"title_do"} <= refused
+    types = {one.type for one in every_problem()}
+    of_pages = {"role", "form", "request", "gone", "often", "unavailable", "ticket", "confirmation"}
+    assert {why for why in refused if not why.endswith("_do")} <= types | of_pages | {"title"}
+
+
 async def test_a_page_speaks_the_language_of_its_reader(browser: httpx.AsyncClient) -> None:
     browser.headers["accept-language"] = "fr-CH, fr;q=0.9, en;q=0.8"
     shown = await browser.get("/sign-in")
@@ -233,3 +274,10 @@ async def test_no_page_is_heavier_than_a_hundred_kilobytes(agent: httpx.AsyncCli
     opt_out = await record(agent, NUMBER)
     for page in ("/desk", "/account", f"/desk/opt-outs/{opt_out}"):
         assert len((await agent.get(page)).content) < 100_000
+
+
+def test_every_way_in_which_a_file_fails_is_told_in_the_reader_s_language() -> None:
+    source = "\n".join(file.read_text() for file in ROOT.parent.rglob("*.py"))
+    codes = set(re.findall(r'(?:BadFile|JobFailed)\(\s*"([a-z-]+)"', source))
+    assert len(codes) > 20
+    assert {f"failed.{code}" for code in codes} <= texts_of("fr").keys()

@@ -1,10 +1,11 @@
 """How a page is made: template, words, headers; and what a person sees of a refusal."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
@@ -18,7 +19,7 @@ from .doors import Browser, ForeignForm, NotForYou, SignInNeeded, browser_of, re
 from .navigation import seen_by
 from .shown import browser_name
 from .static import asset_path
-from .words import LANGUAGES, Words, choose_language, words_of
+from .words import LANGUAGES, Words, choose_language, weight, words_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -34,6 +35,8 @@ _HEADERS = {
 }
 _LANGUAGE = "optout_language"
 _A_YEAR = 31_536_000
+_TOO_LARGE = 413
+_MOST_ACCEPTED = 400
 
 
 @cache
@@ -105,12 +108,15 @@ class PageRoute(StrictRoute):
                 return await handler(request)
             except SignInNeeded as refusal:
                 return go(request, refusal.where)
-            except NotForYou:
-                return await _refused(request, "role", 403)
-            except ForeignForm:
-                return await _refused(request, "form", 403)
+            except (NotForYou, ForeignForm) as refusal:
+                why = "role" if isinstance(refusal, NotForYou) else "form"
+                return await _refused(request, why, 403)
+            except RequestValidationError:
+                # Of a page only its address is validated: a form is read by the page itself.
+                return await _refused(request, "gone", 404)
             except HTTPException as refusal:
-                return await _refused(request, "request", refusal.status_code)
+                why = "body-too-large" if refusal.status_code == _TOO_LARGE else "request"
+                return await _refused(request, why, refusal.status_code)
             except Problem as refusal:
                 return await _problem(request, refusal)
 
@@ -119,6 +125,8 @@ class PageRoute(StrictRoute):
 
 async def _problem(request: Request, refusal: Problem) -> Response:
     known = {404: "gone", 429: "often", 503: "unavailable"}.get(refusal.status, "request")
+    if f"refused.{refusal.type}" in words_for(request).texts:
+        known = refusal.type
     if refusal.status == 503:  # noqa: PLR2004 - the page must not ask the database once more
         request.state.browser = Browser(None, "", new=False)
     response = await _refused(request, known, refusal.status)
@@ -128,6 +136,49 @@ async def _problem(request: Request, refusal: Problem) -> Response:
 
 async def _refused(request: Request, why: str, status: int) -> Response:
     return await page(request, "refused.html", status=status, why=why)
+
+
+def answer_browsers(app: FastAPI) -> None:
+    """Show a page, in the reader's language, to a browser at an address that the app has not.
+
+    Whoever does not ask for HTML is answered as ever, and at the API's addresses everybody is.
+    """
+    plain = cast("_Handler", app.exception_handlers[HTTPException])
+
+    async def refused(request: Request, error: Exception) -> Response:
+        answer = await plain(request, error)
+        if not _is_for_people(request):
+            return answer
+        try:
+            await browser_of(request)
+        except Problem:
+            request.state.browser = Browser(None, "", new=False)
+        shown = await _refused(request, "gone", answer.status_code)
+        if "allow" in answer.headers:
+            shown.headers["Allow"] = answer.headers["allow"]
+        return shown
+
+    app.add_exception_handler(HTTPException, refused)
+
+
+_Handler = Callable[[Request, Exception], Awaitable[Response]]
+_API = ("/v1", "/problems", "/static")
+
+
+def _is_for_people(request: Request) -> bool:
+    first = "/" + request.url.path.lstrip("/").partition("/")[0]
+    accepted = request.headers.get("accept", "")
+    return first not in _API and _weighs(accepted, "text/html") > _weighs(accepted, "json")
+
+
+def _weighs(accepted: str, sought: str) -> float:
+    """Tell how much one kind of answer is wanted that is named itself (RFC 9110, 12.5.1)."""
+    found = 0.0
+    for part in accepted[:_MOST_ACCEPTED].split(","):
+        kind, _, quality = part.partition(";q=")
+        if kind.partition(";")[0].strip().lower().endswith(sought):
+            found = max(found, weight(quality))
+    return found
 
 
 def pages(prefix: str = "") -> APIRouter:

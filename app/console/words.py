@@ -130,12 +130,13 @@ def choose_language(asked: str | None, accepted: str) -> Language:
     for place, part in enumerate(accepted[:_AT_MOST].split(",")):
         tag, _, quality = part.partition(";q=")
         language = tag.strip().lower().partition("-")[0]
-        if language in LANGUAGES and _weight(quality) > 0:
-            weighed.append((-_weight(quality), place, language))
+        if language in LANGUAGES and weight(quality) > 0:
+            weighed.append((-weight(quality), place, language))
     return min(weighed)[2] if weighed else "en"
 
 
-def _weight(quality: str) -> float:
+def weight(quality: str) -> float:
+    """Read how much something is wanted, as headers say it; nothing is wholly."""
     try:
         return float(quality or 1)
     except ValueError:
