@@ -13,7 +13,7 @@ from datetime import timedelta
 import uvloop
 
 from app.accounts import forget_sessions, forget_tickets, forget_tries
-from app.contacts import destroy_old_evidence, forget_old_attempts
+from app.contacts import destroy_old_evidence, forget_old_attempts, forget_old_profiles
 from app.delivery import (
     Dispatcher,
     Operations,
@@ -139,6 +139,7 @@ async def _forget(database: Database, stopping: asyncio.Event) -> None:
                 async with database.transaction() as session:
                     gone += await forget_old_attempts(session, before=now() - counted)
                     gone += await destroy_old_evidence(session, at=now())
+                    gone += await forget_old_profiles(session, at=now())
             async with database.transaction() as session:
                 for forget in (forget_sessions, forget_tickets, forget_tries):
                     await forget(session, at=now())

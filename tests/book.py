@@ -72,7 +72,8 @@ class Book:
             )
 
     async def profile(self, person: Identifier, **other: Any) -> None:  # noqa: ANN401 - fields
-        """Record who somebody is."""
+        """Record who somebody is, known since 1 October 2026 or ``at``."""
+        at = other.pop("at", datetime(2026, 10, 1, tzinfo=UTC))
         fields = {
             "audience": Audience.UNKNOWN,
             "sole_trader": None,
@@ -82,9 +83,7 @@ class Book:
         }
         new = NewProfile(person, **{**fields, **other})
         async with self.registry.database.transaction() as session:
-            await contacts.record_profiles(
-                session, self.registry.keys, [new], Origin(1, None, now())
-            )
+            await contacts.record_profiles(session, self.registry.keys, [new], Origin(1, None, at))
 
 
 def told(answer: dict[str, Any]) -> tuple[str, list[str]]:

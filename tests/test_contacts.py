@@ -267,7 +267,8 @@ async def test_an_erasure_destroys_the_evidence_and_what_rests_on_it(registry: R
             ORIGIN,
         )
         new = NewProfile(person, Audience.PROFESSIONAL, None, "FR", None, ("shoes",), evidence)
-        await contacts.record_profiles(session, keys, [new], ORIGIN)
+        for one_more in (new, replace(new, sole_trader=True)):
+            await contacts.record_profiles(session, keys, [one_more], ORIGIN)
     await registry.object(person)
     assert await registry.destroy(await registry.erase(person), waiting=timedelta(0))
     async with registry.database.reading() as session:
@@ -276,8 +277,15 @@ async def test_an_erasure_destroys_the_evidence_and_what_rests_on_it(registry: R
         assert dict(consent.told) == {}
         (contract,) = await contacts.contracts_on(session, keys.vault, one.point, channel=None)
         assert contract.reference is None
+        rest = await session.execute(
+            text("""
+                SELECT evidence, audience, fits FROM contact_profiles
+                UNION ALL SELECT evidence, audience, fits FROM contact_profile_versions
+            """)
+        )
+        assert [tuple(row) for row in rest] == [(None, Audience.UNKNOWN, [])] * 2
     (left,) = (await known(registry, person)).values()
-    assert left.profile == KnownProfile(country="FR")
+    assert left.profile == KnownProfile(country="FR", subscriber="natural_person")
     assert not left.consents[0].complete
 
 

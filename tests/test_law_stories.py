@@ -124,13 +124,13 @@ async def test_nestor_a_professional_is_called_about_what_fits_the_job(
 ) -> None:
     await made(registry, "/v1/profiles", PROFILE | {"country": None, "time_zone": None})
     fitting = {"object": "Bakery  OVENS"}
-    assert await asked(registry, "nestor", campaign=fitting) == (
+    assert await asked(registry, "nestor", campaign=fitting, at=None) == (
         "allow",
         "b2b_legitimate_interest",
     )
     lunch = {"object": "lunch at the office"}
     for medium in ("voice", "sms"):
-        decision, reason = await asked(registry, "nestor", medium=medium, campaign=lunch)
+        decision, reason = await asked(registry, "nestor", medium=medium, campaign=lunch, at=None)
         assert (decision, reason) == ("block", "no_legal_basis")
 
 

@@ -258,6 +258,21 @@ async def test_the_past_is_judged_by_what_had_been_said_and_needs_a_scope(
         assert (await asked(admin, person, at=at, brand="plain"))["decision"] == decision
 
 
+async def test_the_past_is_judged_by_who_somebody_was_known_to_be(
+    admin: httpx.AsyncClient, book: Book
+) -> None:
+    known = {"audience": Audience.PROFESSIONAL, "sole_trader": False, "fits": (OBJECT,)}
+    await book.profile(phone(2), at=datetime(2026, 11, 2, tzinfo=UTC), **known)
+    await book.profile(phone(2), at=datetime(2026, 11, 19, tzinfo=UTC), country="FR")
+    for at, answer in (
+        ("2026-10-30T11:00:00+01:00", ("block", ["no_valid_phone_consent"])),
+        ("2026-11-18T11:00:00+01:00", ("allow", ["b2b_legitimate_interest"])),
+        (FRIDAY, ("block", ["no_valid_phone_consent"])),
+        (None, ("block", ["no_valid_phone_consent"])),
+    ):
+        assert told(await asked(admin, phone(2), at=at)) == answer, at
+
+
 async def test_a_batch_says_of_each_why_and_when(admin: httpx.AsyncClient, book: Book) -> None:
     allowed, objected, old = phone(1), phone(2), phone(3)
     await book.contract(allowed)

@@ -57,6 +57,7 @@ NOT_SEALED = {
 NOTHING_SEALED_HERE = {
     "consent_wordings",
     "consents",
+    "contact_profile_versions",
     "contact_profiles",
     "contracts",
     "imports",

@@ -139,8 +139,12 @@ class Counsel:
     async def _look_up(self, digests: Sequence[bytes]) -> Mapping[bytes, Known]:
         return await self._singles.use(lambda connection: find_known(connection, digests, at=now()))
 
-    async def known_at(self, digests: Collection[bytes], at: datetime) -> Mapping[bytes, Known]:
+    async def known_at(
+        self, digests: Collection[bytes], at: datetime, *, past: bool = False
+    ) -> Mapping[bytes, Known]:
         """Find what is on record about many, some 10,000 at most; who has nothing is left out.
+
+        Of a ``past`` moment, who they were known to be then.
 
         Raises:
             Unavailable: PostgreSQL does not answer.
@@ -149,7 +153,7 @@ class Counsel:
             return {}
         async with self._one_batch:
             return await self._batches.use(
-                lambda connection: find_known(connection, digests, at=at)
+                lambda connection: find_known(connection, digests, at=at, past=past)
             )
 
     async def stop(self) -> None:

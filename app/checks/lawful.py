@@ -63,7 +63,7 @@ async def _known(counsel: Counsel, question: Lawful, judged_at: datetime) -> Kno
     digests = [digest for point in question.points for digest in point]
     if question.moment is None:
         return await counsel.known(digests)
-    found = await counsel.known_at(digests, judged_at)
+    found = await counsel.known_at(digests, judged_at, past=True)
     return together([found[digest] for digest in digests if digest in found])
 
 

@@ -41,7 +41,15 @@ from .keeping import record_consents
 from .merging import merge_contacts
 from .models import AttemptIn, ContractIn, ProfileIn
 from .naming import Wording, read_wording
-from .profiles import NewProfile, Profile, find_profile, record_profiles, require_profile
+from .profiles import (
+    MOST_VERSIONS,
+    NewProfile,
+    Profile,
+    find_profile,
+    forget_old_profiles,
+    record_profiles,
+    require_profile,
+)
 from .refusals import UnusableRecord, code_of
 from .sealing import SEALED, destroy_old_evidence, evidence_until, forget_contacts
 from .wire import (
@@ -80,6 +88,7 @@ __all__ = [
     "COUNTED_FOR",
     "LINE_PROBLEMS",
     "MENTIONS",
+    "MOST_VERSIONS",
     "REFUSALS",
     "ROUTERS",
     "SEALED",
@@ -130,6 +139,7 @@ __all__ = [
     "find_profile",
     "forget_contacts",
     "forget_old_attempts",
+    "forget_old_profiles",
     "keep_withdrawals",
     "known_to",
     "lift_refusals",

@@ -289,8 +289,8 @@ async def record_profile_batch(
     at = now()
 
     async def record(news: Sequence[NewProfile]) -> list[LineOut]:
-        await record_profiles(session, keys, news, Origin(caller.key, caller.channel, at))
-        return [LineOut(status="recorded") for _ in news]
+        kept = await record_profiles(session, keys, news, Origin(caller.key, caller.channel, at))
+        return [LineOut(status="recorded" if fresh else "unchanged") for fresh in kept]
 
     read = await readers.lines(wire.ProfileIn, body.items, at)
     return await once.remember(LinesOut.of(await record_lines(read, record)), status=200)

@@ -79,9 +79,15 @@ WITH asked AS MATERIALIZED (
 ), profiled AS (
     SELECT array_agg(a.id) AS p_n, array_agg(x.audience) AS p_audience,
            array_agg(x.sole_trader) AS p_sole, array_agg(x.country) AS p_country,
-           array_agg(x.time_zone) AS p_zone, array_agg(array_to_string(x.fits, ',')) AS p_fits
+           array_agg(x.time_zone) AS p_zone,
+           array_agg(nullif(array_to_string(x.fits, ','), '')) AS p_fits
     FROM asked a CROSS JOIN LATERAL (
-        SELECT * FROM contact_profiles p WHERE p.point = a.id LIMIT 1
+        SELECT audience, sole_trader, country, time_zone, fits FROM contact_profiles p
+        WHERE p.point = a.id AND (NOT $4 OR p.recorded_at <= $2)
+        UNION ALL
+        SELECT audience, sole_trader, country, time_zone, fits FROM contact_profile_versions v
+        WHERE $4 AND v.point = a.id AND v.recorded_at <= $2 AND v.superseded_at > $2
+        LIMIT 1
     ) x
 )
 SELECT *, (SELECT array_agg(id) FROM asked) AS a_id,
@@ -99,14 +105,15 @@ FROM consented, contracted, attempted, refused, profiled
 
 
 async def find_known(
-    connection: "RawConnection", digests: Collection[bytes], *, at: datetime
+    connection: "RawConnection", digests: Collection[bytes], *, at: datetime, past: bool = False
 ) -> Mapping[bytes, Known]:
     """Find what is on record about contact points, by digests under any live key.
 
     Best 10,000 at a time. Whoever has nothing on record is left out. Attempts are calls: those of
-    the last days before ``at`` that a cap could count, and all that were refused.
+    the last days before ``at`` that a cap could count, and all that were refused. The profile is
+    the present one, or of a ``past`` moment the one that stood then; none may have.
     """
-    row = await connection.fetchrow(_KNOWN, list(digests), at, COUNTED_FOR.days)
+    row = await connection.fetchrow(_KNOWN, list(digests), at, COUNTED_FOR.days, past)
     if row is None:
         raise RuntimeError("a query of aggregates gives a row")
     digest_of = dict(zip(row["a_id"] or (), row["a_digest"] or (), strict=True))
@@ -114,12 +121,12 @@ async def find_known(
 
 
 async def known_to(
-    session: AsyncSession, digests: Collection[bytes], *, at: datetime
+    session: AsyncSession, digests: Collection[bytes], *, at: datetime, past: bool = False
 ) -> Mapping[bytes, Known]:
     """Find the same within a transaction."""
     raw = await (await session.connection()).get_raw_connection()
     connection: Any = raw.driver_connection
-    return await find_known(connection, digests, at=at)
+    return await find_known(connection, digests, at=at, past=past)
 
 
 def _read(row: "Record") -> dict[int, Known]:

@@ -64,6 +64,12 @@ SEALED = (
     Sealed("contracts", "reference", ("id",), lambda row: of_contract(row.id)),
     Sealed("contact_profiles", "evidence", ("point",), lambda row: of_profile(row.point)),
     Sealed(
+        "contact_profile_versions",
+        "evidence",
+        ("point", "recorded_at"),
+        lambda row: of_profile(row.point),
+    ),
+    Sealed(
         "consent_wordings", "text", ("id",), lambda row: of_wording(bytes(row.sha256)), ("sha256",)
     ),
 )
@@ -91,13 +97,14 @@ async def forget_contacts(session: AsyncSession, points: Collection[int]) -> Non
         """),
         given,
     )
-    await session.execute(
-        text("""
-            UPDATE contact_profiles SET evidence = NULL, audience = :unknown, fits = '{}'
-            WHERE point = ANY(:points)
-        """),
-        given | {"unknown": Audience.UNKNOWN},
-    )
+    for profiles in ("contact_profiles", "contact_profile_versions"):
+        await session.execute(
+            text(f"""
+                UPDATE {profiles} SET evidence = NULL, audience = :unknown, fits = '{{}}'
+                WHERE point = ANY(:points)
+            """),  # noqa: S608 - of two names that stand here
+            given | {"unknown": Audience.UNKNOWN},
+        )
 
 
 async def destroy_old_evidence(session: AsyncSession, *, at: datetime) -> int:

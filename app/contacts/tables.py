@@ -219,6 +219,26 @@ class ProfileRow(Base):
     evidence: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
+class ProfileVersion(Base):
+    """What was known of somebody until ``superseded_at``, to judge the moments before by it."""
+
+    __tablename__ = "contact_profile_versions"
+    __table_args__ = (Index("ix_contact_profile_versions_superseded_at", "superseded_at"),)
+
+    point: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("contact_points.id"), primary_key=True, autoincrement=False
+    )
+    recorded_at: Mapped[datetime] = mapped_column(_Instant, primary_key=True)
+    superseded_at: Mapped[datetime] = mapped_column(_Instant)
+    key: Mapped[int] = mapped_column(Integer)
+    audience: Mapped[int] = mapped_column(SmallInteger)
+    sole_trader: Mapped[bool | None]
+    country: Mapped[str | None] = mapped_column(Text)
+    time_zone: Mapped[str | None] = mapped_column(Text)
+    fits: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default=text("'{}'"))
+    evidence: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
 class ContactRefusal(Base):
     """A row of a file of consents and the like that was refused whole; ``value`` is masked."""
 

@@ -224,8 +224,8 @@ async def _record(
             fresh = await record_attempts(session, keys, news, origin)
             return [_status(fresh=one) for one in fresh]
         case NewProfile():
-            await record_profiles(session, keys, news, origin)
-            return [_status(fresh=True) for _ in news]
+            fresh = await record_profiles(session, keys, news, origin)
+            return [_status(fresh=one) for one in fresh]
     raise TypeError("no such record")
 
 
