@@ -175,12 +175,17 @@ async def test_a_resubscribe_lifts_what_its_own_channel_laid_and_nothing_else(
     assert await decision(admin, JO) == "block"
     assert await sent(client, path, change(minutes=4, stop=False)) == {"lifted": 1}
     assert await decision(admin, JO) == "allow"
+    late = "late@example.com"
+    assert await sent(client, path, change(late, minutes=3, stop=False)) == {"refused": 1}
+    assert await sent(client, path, change(late, minutes=2)) == {"recorded": 1}
+    assert await decision(admin, late) == "block", "what it came back from had not been told yet"
     other = await open_door(admin, "postmark", slug="other")
     assert await sent(client, other, change(minutes=5)) == {"recorded": 1}
     assert await sent(client, path, change(minutes=6, stop=False)) == {"refused": 1}
     assert await decision(admin, JO) == "block"
     assert [why for _, outcome, why in await listed(admin) if outcome == "refused"] == [
         "laid-elsewhere",
+        "nothing-stands",
         "no-time",
         "not-by-the-person",
         "objection-is-newer",

@@ -79,7 +79,9 @@ async def receive_events(
     """Take what a provider sends, signed as it signs: no key is asked for.
 
     Every objection in it is recorded before the answer. The same event again changes nothing; one
-    that cannot be read is listed and holds up no other.
+    that cannot be read is listed and holds up no other. Events of one request count in the order
+    in which they occurred. Of several requests the later one finds what stands: an unsubscribe
+    that arrives after a later resubscribe still blocks.
     """
     found, spoken = await doors.open(dialect, channel)
     with doors.room.hold() as take:

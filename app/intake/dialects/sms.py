@@ -2,7 +2,8 @@
 
 `sender`, `text`, `id`, `time` and `recipient` name the fields, deeper ones as `message.from`;
 `list` names the array of messages, where one request brings many; `national` says that numbers come
-without their country's code. What proves the sender is the
+without their country's code; `every` is `stop` at an address to which only stops are sent, whatever
+they say. What proves the sender is the
 secret itself: as the password of HTTP basic authentication, as a bearer token, in the header that
 `header` names or in the field that `token` names; or, better, an HMAC of the body in the header
 that `signature` names, hexadecimal or base64, by `algorithm` (`sha256`, or `sha1`, `sha512`).
@@ -86,7 +87,8 @@ def _fields(message: Mapping[str, Any], options: Options) -> Fields:
     if "id" not in plain and "time" not in plain:
         # Else what somebody says again, months later, would be taken for the same message.
         plain["id"] = token_hex(16)
-    return plain | {"text": str(plain.get("text", ""))[:LONGEST]}
+    said = "STOP" if options.get("every") == "stop" else str(plain.get("text", ""))
+    return plain | {"text": said[:LONGEST]}
 
 
 def _at_path(value: object, path: str) -> Any:  # noqa: ANN401 - as JSON is
@@ -155,7 +157,8 @@ def _read_xml(body: bytes) -> dict[str, str]:
         parser.Parse(body, True)  # noqa: FBT003 - the library's own: this is all of it
     except ExpatError:
         raise Unreadable("not-xml") from None
-    return found
+    # Between elements that hold others there is white space.
+    return {name: value for name, text in found.items() if (value := text.strip())}
 
 
 def _translate(fields: Fields, options: Options) -> Event:
