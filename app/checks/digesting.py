@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import re
+import string
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +23,8 @@ from .answers import NO_DIGEST
 _MANY = 10_000
 """Cells at once for which it is worth to have processes."""
 _AT_ONCE = 500
-_ODD = re.compile(r"[^0-9A-Za-z@+ ()_\-/.\n]|[.][0-9]*0(?:\n|\Z)|[0-9][Ee]")
+_PLAIN = (string.ascii_letters + string.digits + "@+ ()_-/.\n").encode()
+_LOST = re.compile(r"[.][0-9]*0(?:\n|\Z)|[0-9][Ee]")
 """What may be more than a value, or less than one: looked for in many cells together."""
 Countries = tuple[bytes, list[str | None]]
 """Of each cell the place of its number's country in a list; there are fewer than 256."""
@@ -168,9 +170,15 @@ def _country(kind: Kind, normal: str | None) -> str | None:
 
 def _texts(kind: Kind, cells: Sequence[str]) -> Sequence[str]:
     """Read cells without what spreadsheets put around values; empty where a number is lost."""
-    if not _ODD.search("\n".join(cells)):
+    if not _may_be_odd("\n".join(cells)):
         return cells
     return [_phone(cell) for cell in cells] if kind is Kind.PHONE else [*map(clean, cells)]
+
+
+def _may_be_odd(text: str) -> bool:
+    if not text.isascii() or text.encode().translate(None, _PLAIN):
+        return True
+    return any(letter in text for letter in ".eE") and bool(_LOST.search(text))
 
 
 def _phone(cell: str) -> str:

@@ -62,9 +62,12 @@ def _twice(taken: list[NDArray[np.uint32]]) -> NDArray[np.uint32]:
 
 
 def _mark(block: Block, suspects: NDArray[np.uint32], seen: set[bytes]) -> bool:
+    beginnings = _all_beginnings(block)
+    places = np.searchsorted(suspects, beginnings)
+    suspected = suspects[np.minimum(places, len(suspects) - 1)] == beginnings
     decided = np.isin(block.codes & DECISION, (ALLOW, BLOCK))
     found = False
-    for row in np.flatnonzero(np.isin(_all_beginnings(block), suspects) & decided).tolist():
+    for row in np.flatnonzero(suspected & decided).tolist():
         digest = block.digest(row, 0)
         if digest not in seen:
             seen.add(digest)

@@ -37,7 +37,7 @@ from .layout import Layout
 from .limits import Limits
 from .reading import read_batches, read_layout, read_rows, read_start
 from .results import Result, guard
-from .rows import Batch, Fault, Row, column_of
+from .rows import Batch, Fault, Row, column_of, newline_of
 from .running import POLL_SECONDS, Handler, JobRunner, Work
 from .source import open_file
 from .storage import (
@@ -102,6 +102,7 @@ __all__ = [
     "keep_file",
     "list_jobs",
     "map_columns",
+    "newline_of",
     "open_file",
     "phone_text",
     "plain_text",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .bad_file import BadFile
 from .layout import Layout
 from .limits import CELL_CHARACTERS, Limits
-from .lines import count_lines
+from .lines import Lines
 from .rows import Batch, Fault, split_lines
 
 if TYPE_CHECKING:
@@ -52,40 +52,39 @@ class DelimitedReader:
         self._line = 1 + sum(1 for _ in (self._reader(head) if self._counts_records else head))
         self._rereadable = limits.reread_characters
 
-    def read(self, texts: Iterable[str]) -> Iterator[Batch]:
+    def read(self, texts: Iterable[Lines]) -> Iterator[Batch]:
         """Read it all.
 
         Raises:
             BadFile: too many quotes are never closed.
         """
-        for text in texts:
-            if self._is_plain(text):
-                yield self._plain(text)
+        for lines in texts:
+            if self._is_plain(lines):
+                yield self._plain(lines)
                 continue
-            yield from self._block([*self._open, *split_lines(text)], last=False)
+            yield from self._block([*self._open, *split_lines(lines.text)], last=False)
         if self._open:
             yield from self._block(self._open, last=True)
 
-    def _is_plain(self, text: str) -> bool:
+    def _is_plain(self, lines: Lines) -> bool:
         """Tell whether each line is a row without quotes, none is empty and all end alike."""
-        quote, newline = self._layout.quote, "\r\n" if "\r" in text else "\n"
+        text, quote, newline = lines.text, self._layout.quote, lines.newline
         return (
             self._raws_only
             and not self._open
+            and newline is not None
             and quote is not None
             and quote not in text
             and len(text) <= min(CELL_CHARACTERS, self._limits.row_characters)
-            and text.endswith(newline)
             and not text.startswith(newline)
             and newline + newline not in text
-            and (newline == "\n" or text.count("\r") == text.count("\n") == text.count(newline))
         )
 
-    def _plain(self, text: str) -> Batch:
-        count = count_lines(text)
-        batch = Batch(self._number, range(self._line, self._line + count), [], None, text=text)
-        self._line += count
-        self._number += count
+    def _plain(self, lines: Lines) -> Batch:
+        at = range(self._line, self._line + lines.number)
+        batch = Batch(self._number, at, [], None, text=lines.text)
+        self._line += lines.number
+        self._number += lines.number
         return batch
 
     def _block(self, lines: list[str], *, last: bool) -> Iterator[Batch]:

@@ -1,14 +1,32 @@
 """Lines of a text that comes in pieces: whole, with their ends, and no longer than is bearable."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from .bad_file import BadFile
 from .limits import Limits
 from .rows import Batch, Fault, split_lines
 
 
-def whole_lines(pieces: Iterable[str], limits: Limits, *, line: int) -> Iterator[str]:
-    """Give the text of many lines at a time; only the last line of all may lack its end.
+class Lines(NamedTuple):
+    """The text of many lines, their number, and how all of them end: None if not alike."""
+
+    text: str
+    number: int
+    newline: str | None
+
+    @classmethod
+    def of(cls, text: str) -> "Lines":
+        """Count lines that all have their ends."""
+        feeds, returns = text.count("\n"), text.count("\r")
+        if not returns:
+            return cls(text, feeds, "\n")
+        both = text.count("\r\n")
+        return cls(text, feeds + returns - both, "\r\n" if feeds == returns == both else None)
+
+
+def whole_lines(pieces: Iterable[str], limits: Limits, *, line: int) -> Iterator[Lines]:
+    """Give many lines at a time; only the last line of all may lack its end.
 
     ``line`` is the number of the first one.
 
@@ -26,27 +44,23 @@ def whole_lines(pieces: Iterable[str], limits: Limits, *, line: int) -> Iterator
             rest = [text[cut:]]
             length = len(rest[0])
             if cut:
-                line += count_lines(text[:cut])
-                yield text[:cut]
+                lines = Lines.of(text[:cut])
+                line += lines.number
+                yield lines
         if length > limits.line_characters:
             most = f"{limits.line_characters:,}"
             raise BadFile("line-too-long", f"a line has more than {most} characters", line=line)
     if length:
-        yield "".join(rest)
-
-
-def count_lines(text: str) -> int:
-    """Count lines that all have their ends, as ``split_lines`` finds them."""
-    returns = text.count("\r")
-    return text.count("\n") + (returns - text.count("\r\n") if returns else 0)
+        yield Lines("".join(rest), 1, None)
 
 
 def one_row_a_line(
-    texts: Iterable[str], read: Callable[[str], list[str] | Fault], *, line: int
+    texts: Iterable[Lines], read: Callable[[str], list[str] | Fault], *, line: int
 ) -> Iterator[Batch]:
     """Make each line a row by ``read``, which gives its cells or its fault."""
     first = line
-    for lines in map(split_lines, texts):
+    for text, _, _ in texts:
+        lines = split_lines(text)
         cells: list[list[str]] = []
         faults: dict[int, Fault] = {}
         for at, found in enumerate(map(read, lines)):

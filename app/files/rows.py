@@ -98,10 +98,17 @@ class Batch:
 
 def column_of(text: str, at: int, delimiter: str) -> list[str]:
     """Give one cell of each line of a ``Batch.text``, by its index from 0."""
-    split = [line.split(delimiter, at + 1) for line in text.removesuffix("\n").split("\n")]
-    if min(map(len, split)) > at + 1:
-        return [cells[at] for cells in split]
-    return [_cell(cells, at) for cells in split]
+    newline = newline_of(text)
+    lines = text.removesuffix(newline).split(newline)
+    try:
+        return [line.split(delimiter, at + 1)[at] for line in lines]
+    except IndexError:
+        return [_cell(line.split(delimiter, at + 1), at) for line in lines]
+
+
+def newline_of(text: str) -> str:
+    """Tell how each line of a ``Batch.text`` ends."""
+    return "\r\n" if text.endswith("\r\n") else "\n"
 
 
 def _cell(cells: list[str], at: int) -> str:

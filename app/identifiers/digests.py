@@ -72,12 +72,13 @@ def _digest(key: bytes, identifier: Identifier) -> bytes:
 def _digest_many(key: bytes, kind: Kind, normals: Iterable[str | None]) -> list[bytes | None]:
     # A copy of a hash that was begun costs a third of one begun anew.
     begun = hashlib.blake2b(bytes((kind,)), digest_size=16, key=key, person=_PURPOSE)
+    copy = begun.copy
     digests: list[bytes | None] = []
     for normal in normals:
         if normal is None:
             digests.append(None)
         else:
-            one = begun.copy()
+            one = copy()
             one.update(normal.encode())
             digests.append(one.digest())
     return digests

@@ -65,6 +65,9 @@ def normal_phones(values: Sequence[str], region: str) -> list[str | None]:
             found = plan.read_lines(text.translate(SEPARATORS))
     code = plan.code if plan else ""
     overseas = _OVERSEAS if code == _FRANCE else {}
+    begun = {national[:3] for national in found}
+    if "" not in begun and begun.isdisjoint(overseas):
+        return [code + national for national in found]
     return [
         _phone_or_none(value, region)
         if not national
