@@ -1,14 +1,14 @@
 """find what undid an opt-out: the few entries that lifted or erased, by their contact point.
 
-Revision ID: 0017
-Revises: 0016
+Revision ID: 0018
+Revises: 0017
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
@@ -20,7 +20,7 @@ def upgrade() -> None:
         ["point", "position"],
         postgresql_where=sa.text("change <> 1"),
     )
-    op.execute("UPDATE schema_mark SET number = 17")
+    op.execute("UPDATE schema_mark SET number = 18")
 
 
 def downgrade() -> None:
