@@ -19,6 +19,7 @@ from .sessions import (
     forget_sessions,
     list_sessions,
     pass_second_factor,
+    present_sessions,
     was_seen,
 )
 from .sign_in import TooManyTries, WrongCredentials, address_block, check_code, check_password
@@ -95,6 +96,7 @@ __all__ = [
     "list_users",
     "name_users",
     "pass_second_factor",
+    "present_sessions",
     "redeem_ticket",
     "require_strength",
     "set_password",

@@ -1,7 +1,7 @@
 """Sessions: which browser is signed in as whom, looked up in the database at every request."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -84,6 +84,23 @@ async def find_visit(session: AsyncSession, token: str, *, at: datetime) -> Visi
         return None
     row, user = found
     return Visit(user_of(user), row.id, row.whole, row.seen_at, token)
+
+
+async def present_sessions(
+    session: AsyncSession, sessions: Collection[UUID], *, at: datetime
+) -> frozenset[UUID]:
+    """Tell which of some sessions stand, without noting that they are in use."""
+    rows = await session.scalars(
+        select(SessionRow.id)
+        .join(UserRow, UserRow.id == SessionRow.user_id)
+        .where(
+            SessionRow.id.in_(sessions),
+            SessionRow.ends_at > at,
+            SessionRow.seen_at > at - IDLE,
+            UserRow.disabled_at.is_(None),
+        )
+    )
+    return frozenset(rows)
 
 
 async def was_seen(session: AsyncSession, token: str, *, at: datetime) -> None:

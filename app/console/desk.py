@@ -52,7 +52,7 @@ from app.points import (
 
 from .doors import Form, browser_of, signed_in
 from .lawful import law_in_force, shown_with, what_is_lawful
-from .live import Streams, event, say_until
+from .live import Streams, event, say_while_signed_in
 from .pages import fill, go, page, pages, words_for
 from .scope import channels_of, find_own
 from .shown import Standing, shown, told, who_know
@@ -261,7 +261,7 @@ async def tell_live(
         opt_out = await find_own(session, id, visit.user)
 
     async def lines() -> AsyncIterator[bytes]:
-        async for _ in say_until(streams):
+        async for _ in say_while_signed_in(streams, database, visit.session):
             async with database.reading() as session:
                 state = await told(session, opt_out, at=now())
             yield event(fill(request, browser, "told.html", told=state))
