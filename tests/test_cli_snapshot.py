@@ -1,14 +1,17 @@
 """Snapshots in files: whole or not at all."""
 
 import asyncio
+import json
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import zstandard
 
+from app.cli.broken_off import Held, hold, write_note
 from app.cli.outputs import replacing
-from tests.commands import ask
-from tests.peers import Talk
+from tests.commands import Command, ask
+from tests.peers import Talk, peer
 
 pytestmark = pytest.mark.own_postgres
 
@@ -37,7 +40,127 @@ async def test_a_snapshot_that_breaks_off_leaves_the_one_before_it(tmp_path: Pat
     broken = await ask(_streaming(HEAD, CHUNK, CHUNK), "snapshot", "-o", str(list_))
     assert broken.returncode == 3, broken.stderr
     assert list_.read_bytes() == LINE
-    assert _names(tmp_path) == ["list", "list.cursor"]
+    assert _names(tmp_path) == [".list.part", ".list.part.cursor", "list", "list.cursor"]
+
+
+ROWS = {
+    "ndjson": [
+        json.dumps({"identifier": {"value": f"x{number}\n"}, "position": 10 * number}).encode()
+        + b"\n"
+        for number in range(1, 5)
+    ],
+    "csv": [
+        b"kind,value,brand,media,version,position,since\r\n",
+        b"phone,+33639980001,,voice,1,10,2026-03-01T00:00:00.000000Z\r\n",
+        # What looks like the end of a line, within quotes: nobody may be left out by it.
+        (
+            b'customer,"crm:a,,voice,1,99,2026-03-01T00:00:00.000000Z\r\n,\xc3\xa9",,voice,1,20,'
+            b"2026-03-01T00:00:00.000000Z\r\n"
+        ),
+        b"phone,+33639980003,,voice,1,30,2026-03-01T00:00:00.000000Z\r\n",
+        b"phone,+33639980004,,voice,1,40,2026-03-01T00:00:00.000000Z\r\n",
+    ],
+}
+
+
+def _sent(asked: list[str], rows: list[bytes], cuts: list[int]) -> Talk:
+    """Send the rows behind the one that is asked for, each time cut short after so many bytes."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        asked.append(target)
+        after = parse_qs(urlsplit(target).query).get("after")
+        found = [0] if after is None else _places(rows, int(after[0]))
+        body = b"".join(rows[found[0] :])[: cuts.pop(0)]
+        writer.write(HEAD + b"%x\r\n%b\r\n" % (len(body), body))
+        writer.write(b"0\r\n\r\n" if body.endswith(rows[-1]) else b"")
+        await writer.drain()
+
+    return talk
+
+
+def _places(rows: list[bytes], position: int) -> list[int]:
+    marks = (b'"position": %d}' % position, b",1,%d,2026-03-01T00:00:00.000000Z\r\n" % position)
+    return [number for number, row in enumerate(rows, 1) if any(mark in row for mark in marks)]
+
+
+@pytest.mark.parametrize("written_as", ["ndjson", "csv"])
+async def test_a_list_that_broke_off_is_gone_on_with_wherever_it_was_cut(
+    tmp_path: Path, written_as: str
+) -> None:
+    rows, list_ = ROWS[written_as], tmp_path / "list"
+    whole = b"".join(rows)
+    words = ("snapshot", "-o", str(list_), "--format", written_as)
+    for cut in (9, len(whole) // 2, len(whole) - 2):
+        asked: list[str] = []
+        async with peer(_sent(asked, rows, [cut, len(whole)])) as registry:
+            run = Command(f"http://127.0.0.1:{registry.port}").here
+            assert (await asyncio.to_thread(run, *words)).returncode == 3
+            done = await asyncio.to_thread(run, *words)
+        assert done.returncode == 0, done.stderr
+        assert list_.read_bytes() == whole
+        assert _names(tmp_path) == ["list", "list.cursor"]
+        assert done.stderr.split()[0] == str(whole.count(b"\n")), done.stderr
+
+
+@pytest.mark.parametrize("written_as", ["ndjson", "csv"])
+def test_whole_lines_are_held_of_a_list_wherever_it_was_cut(
+    tmp_path: Path, written_as: str
+) -> None:
+    rows, part, note = ROWS[written_as], tmp_path / "part", tmp_path / "note"
+    whole = b"".join(rows)
+    with note.open("wb") as file:
+        write_note(file, "abc", "this one")
+    for cut in range(len(whole) + 1):
+        part.write_bytes(whole[:cut])
+        complete = [b"".join(rows[:number]) for number in range(len(rows) + 1)]
+        kept = [one for one in complete if len(one) <= cut][-1]
+        first = written_as == "csv"
+        with part.open("r+b") as file:
+            held = hold(file, note, source="this one", is_csv=first)
+            file.write(b"|")
+        number = complete.index(kept)
+        if number <= first:
+            assert (held, part.read_bytes()) == (None, b"|")
+        else:
+            assert held == Held("abc", 10 * (number - first), kept.count(b"\n"))
+            assert part.read_bytes() == kept + b"|"
+
+
+async def test_what_is_held_of_another_list_is_no_beginning_of_this_one(tmp_path: Path) -> None:
+    rows, list_ = ROWS["csv"], tmp_path / "list"
+    asked: list[str] = []
+    async with peer(_sent(asked, rows, [300, 300, 9_999])) as registry:
+        run = Command(f"http://127.0.0.1:{registry.port}").here
+        for key in ("optout_one", "optout_two", "optout_one"):
+            words = ("snapshot", "-o", str(list_), "--format", "csv", "--key", key)
+            done = await asyncio.to_thread(run, *words)
+    assert (asked, done.returncode) == (["/v1/snapshot"] * 3, 0)
+    assert list_.read_bytes() == b"".join(rows)
+
+
+async def test_what_is_held_of_a_journal_that_forked_is_begun_anew(tmp_path: Path) -> None:
+    rows, list_ = ROWS["ndjson"], tmp_path / "list"
+    asked: list[str] = []
+    sent = _sent(asked, rows, [120, 9_999])
+    gone = json.dumps({"type": "/problems/journal-forked", "title": "Forked"}).encode()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(asked) != 1:
+            await sent(reader, writer)
+            return
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+        head = "HTTP/1.1 410 Gone\r\nContent-Type: application/problem+json\r\n"
+        writer.write(f"{head}Content-Length: {len(gone)}\r\n\r\n".encode() + gone)
+        await writer.drain()
+
+    async with peer(talk) as registry:
+        run = Command(f"http://127.0.0.1:{registry.port}").here
+        assert (await asyncio.to_thread(run, "snapshot", "-o", str(list_))).returncode == 3
+        done = await asyncio.to_thread(run, "snapshot", "-o", str(list_))
+    assert done.returncode == 0, done.stderr
+    assert [urlsplit(one).query for one in asked] == ["", "cursor=abc&after=20", ""]
+    assert list_.read_bytes() == b"".join(rows)
 
 
 async def test_what_a_killed_command_left_is_written_over(tmp_path: Path) -> None:

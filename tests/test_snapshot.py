@@ -142,6 +142,71 @@ async def test_a_database_is_shown_what_concerns_it_in_its_format(
     assert line["media"] == ["sms"]
 
 
+async def test_a_list_that_broke_off_is_gone_on_with_behind_any_line_whatever_changed_meanwhile(
+    admin: httpx.AsyncClient, puller: httpx.AsyncClient, registry: Registry
+) -> None:
+    await admin.post("/v1/brands", json={"slug": "kraut", "name": "Kraut"})
+    for number in (3, 1, 2):
+        await registry.object(phone(number))
+        await registry.object(phone(number), brand=1)
+    whole = await puller.get("/v1/snapshot")
+    cursor = whole.headers["journal-cursor"]
+    for count, line in enumerate(lines(whole), 1):
+        query = {"cursor": cursor, "after": line["position"]}
+        rest = await puller.get("/v1/snapshot", params=query)
+        assert lines(rest) == lines(whole)[count:]
+        assert rest.headers["journal-cursor"] == cursor
+    query = {"cursor": cursor, "after": lines(whole)[1]["position"]}
+    as_csv = await puller.get("/v1/snapshot", params=query, headers={"Accept": "text/csv"})
+    assert len(as_csv.text.splitlines()) == 4
+    # The last line that is held changes, one in front of it, one behind it; and somebody is new.
+    await registry.reinstate(phone(3))
+    await registry.reinstate(phone(2))
+    await registry.object(phone(4))
+    theirs = Table()
+    rest = await puller.get("/v1/snapshot", params=query)
+    for line in [*lines(whole)[:2], *lines(rest)]:
+        theirs.apply(line)
+    for entry in (await puller.get("/v1/journal", params={"cursor": cursor})).json()["entries"]:
+        theirs.apply(entry)
+    now = Table()
+    for line in lines(await puller.get("/v1/snapshot")):
+        now.apply(line)
+    assert theirs.suppressed == now.suppressed
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"after": 1}, 422),
+        ({"cursor": "abc"}, 422),
+        ({"cursor": "abc", "after": 1}, 422),
+        ({"cursor": "CURSOR", "after": 0}, 422),
+        ({"cursor": "CURSOR", "after": 2}, 422),
+        ({"cursor": "CURSOR", "after": 2**63}, 422),
+        ({"cursor": "CURSOR", "after": 1}, 200),
+    ],
+)
+async def test_what_is_no_beginning_of_a_list_is_not_gone_on_with(
+    puller: httpx.AsyncClient, registry: Registry, query: dict[str, Any], status: int
+) -> None:
+    await registry.object(phone(1))
+    cursor = (await puller.get("/v1/snapshot")).headers["journal-cursor"]
+    query = {name: cursor if value == "CURSOR" else value for name, value in query.items()}
+    assert (await puller.get("/v1/snapshot", params=query)).status_code == status
+
+
+async def test_a_list_is_not_gone_on_with_after_the_registration_changed(
+    admin: httpx.AsyncClient, puller: httpx.AsyncClient, registry: Registry
+) -> None:
+    await registry.object(phone(1))
+    cursor = (await puller.get("/v1/snapshot")).headers["journal-cursor"]
+    changed = await admin.patch("/v1/databases/crm", json={"kinds": ["phone"]})
+    assert changed.status_code == 200, changed.text
+    answer = await puller.get("/v1/snapshot", params={"cursor": cursor, "after": 1})
+    assert (answer.status_code, answer.json()["type"]) == (410, "/problems/cursor-expired")
+
+
 async def test_what_was_erased_is_counted_and_left_out(
     admin: httpx.AsyncClient, caller: Caller, registry: Registry
 ) -> None:

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Annotated, Self
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field, model_validator
 from starlette.types import Message, Send
 
+from app.journal import Cursor, CursorExpired, JournalForked
 from app.parties import (
     Caller,
     QuotaExceeded,
@@ -24,13 +27,15 @@ from app.platform.clock import now
 from app.platform.db import Database, database_of
 from app.platform.logs import get_logger
 from app.platform.openapi import RATE_LIMIT, responses
+from app.platform.pages import BadCursor
 from app.platform.web import router
+from app.platform.wire import WireModel
 
 from .codings import NotAcceptable, choose_coding, choose_type
 from .feed import SNAPSHOT
 from .journal_api import Follower
 from .lines import SnapshotFormat
-from .snapshots import Sending, Snapshots
+from .snapshots import Held, Sending, Snapshots
 
 snapshot = router(SNAPSHOT, "journal")
 
@@ -88,11 +93,48 @@ async def _noted(
             )
 
 
+class SnapshotQuery(WireModel):
+    """Behind which line to go on, for a list that broke off; both or neither."""
+
+    cursor: Annotated[
+        str | None,
+        Field(
+            max_length=200,
+            pattern="^[A-Za-z0-9_-]+$",
+            description="The `Journal-Cursor` that came with what is held; it stays the one to "
+            "follow the journal from",
+        ),
+    ] = None
+    after: Annotated[
+        int | None,
+        Field(ge=1, lt=2**63, description="The `position` in the last whole line that is held"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.cursor is None) != (self.after is None):
+            raise ValueError("cursor and after belong together")
+        return self
+
+    @property
+    def held(self) -> Held | None:
+        """What is held of the list.
+
+        Raises:
+            BadCursor: the cursor is none.
+        """
+        if self.cursor is None or self.after is None:
+            return None
+        return Held(Cursor.parse(self.cursor), self.after)
+
+
 @snapshot.get(
     "",
     response_class=Response,
     responses={
-        **responses(NotAcceptable, QuotaExceeded, UnusualUse),
+        **responses(
+            NotAcceptable, QuotaExceeded, UnusualUse, BadCursor, JournalForked, CursorExpired
+        ),
         200: {
             "description": "The present list, a line for each contact point and brand.",
             "content": {
@@ -119,6 +161,7 @@ async def _noted(
 )
 async def read_snapshot(
     request: Request,
+    query: Annotated[SnapshotQuery, Query()],
     follower: Follower,
     directory: TheDirectory,
     reads: TheReads,
@@ -130,7 +173,8 @@ async def read_snapshot(
     `Accept-Encoding` says so. Streamed in pages: what changes meanwhile stands in the journal
     after the cursor. A list is whole only where the transfer was ended, which every client of
     HTTP checks by itself: in HTTP/1.1 by the last chunk, in HTTP/2 by the end of the stream.
-    One that was cut short ends in neither, and packed not in its coding's checksum either.
+    One that was cut short ends in neither, and packed not in its coding's checksum either. Keep its
+    whole lines, and ask for the rest with `cursor` and `after`.
     """
     accept = request.headers.get("accept")
     media_type = choose_type(accept, [*_FORMATS])
@@ -138,7 +182,7 @@ async def read_snapshot(
     written_as = _FORMATS[media_type]
     database, at = database_of(request), now()
     snapshots: Snapshots = request.app.state.snapshots
-    begun = await snapshots.begin(follower.database)
+    begun = await snapshots.begin(follower.database, query.held)
     allowance = await charge(database, follower.caller.key, "snapshots", 1, at=at)
     subject = f"database:{await directory.database_slug(follower.database)}"
     said = {} if purpose is None else {"purpose": purpose}

@@ -17,14 +17,24 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.journal import EVERY_BRAND, FollowerState, Scope, cursor_at, read_head
+from app.journal import (
+    EVERY_BRAND,
+    Cursor,
+    FollowerState,
+    Scope,
+    concerned_at,
+    cursor_at,
+    read_head,
+    resolve,
+)
 from app.parties import Directory
 from app.platform.db import Database, Unavailable, driver_of
+from app.platform.pages import BadCursor
 from app.points import PointKeys
 
 from .codings import Coding, packer
 from .endpoints import find_endpoint
-from .feed import read_follower
+from .feed import SNAPSHOT, read_follower
 from .lines import Ending, Lines, SnapshotFormat
 from .rendering import PLAN_ANEW, Form, brand_slugs
 
@@ -58,11 +68,20 @@ ORDER BY s.point, s.brand
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A list that broke off: the cursor it came with, and the position in its last whole line."""
+
+    cursor: Cursor
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A snapshot that is about to be read: where the journal goes on from, and what it leaves out.
 
     ``erased`` counts contact points and brands that are suppressed and can be told no more;
-    ``expected`` is about how many lines there are at most, for a bar of progress.
+    ``expected`` is about how many lines there are at most, for a bar of progress. ``after`` is the
+    contact point and brand behind which it begins, None at its beginning.
     """
 
     cursor: str
@@ -70,6 +89,7 @@ class Snapshot:
     expected: int
     follower: FollowerState
     form: Form
+    after: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -90,10 +110,16 @@ class Snapshots:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._turn = asyncio.Lock()
 
-    async def begin(self, follower: int) -> Snapshot:
-        """Take the cursor from which the journal goes on.
+    async def begin(self, follower: int, held: Held | None = None) -> Snapshot:
+        """Take the cursor from which the journal goes on; with ``held`` go on behind its last line.
+
+        The list is in the order of contact points, which never changes, and an entry of the
+        journal names its own for ever. What changed in front of that line stands in the journal
+        after the cursor of the first time, which is therefore the one that counts.
 
         Raises:
+            JournalForked, CursorExpired: what is held is no beginning of this list.
+            BadCursor: no line ever held that position.
             NotFound: the database was deleted.
             Unavailable: this process sends as many lists as it can.
         """
@@ -104,11 +130,19 @@ class Snapshots:
         async with self._database.reading() as session:
             state = await read_follower(session, follower)
             endpoint = await find_endpoint(session, self._keys.vault, follower)
-            head = await read_head(session)
-            cursor = await cursor_at(session, head, state.generation, head.position)
+            after = None
+            if held is None:
+                head = await read_head(session)
+                cursor = await cursor_at(session, head, state.generation, head.position)
+            else:
+                cursor = held.cursor
+                await resolve(session, cursor, generation=state.generation, snapshot=SNAPSHOT)
+                after = await concerned_at(session, held.position)
+                if after is None:
+                    raise BadCursor
             erased, expected = await _count(session, state.scope)
         form = Form(endpoint.way.identifier_format, endpoint.identifier_key)
-        return Snapshot(str(cursor), erased, expected, state, form)
+        return Snapshot(str(cursor), erased, expected, state, form, after)
 
     async def stream(
         self, snapshot: Snapshot, written_as: SnapshotFormat, coding: Coding, sending: Sending
@@ -130,8 +164,11 @@ class Snapshots:
         self, snapshot: Snapshot, written_as: SnapshotFormat, sending: Sending
     ) -> AsyncGenerator[bytes]:
         lines = Lines(self._keys.vault, snapshot.form, written_as)
-        yield lines.first
-        async with self._pages(snapshot.follower.scope, lines.ending) as pages:
+        after = snapshot.after
+        if after is None:
+            yield lines.first
+            after = (0, EVERY_BRAND - 1)
+        async with self._pages(after, snapshot.follower.scope, lines.ending) as pages:
             async for page in pages:
                 brands = await brand_slugs(self._directory, {row["brand"] for row in page})
                 for begin in range(0, len(page), _PIECE):
@@ -143,17 +180,17 @@ class Snapshots:
 
     @asynccontextmanager
     async def _pages(
-        self, scope: Scope, ending: Ending
+        self, after: tuple[int, int], scope: Scope, ending: Ending
     ) -> AsyncIterator[AsyncIterator[Sequence["Record"]]]:
         """Read the pages in order, each while the one before it is in use."""
         async with self._slots:
-            ahead = asyncio.create_task(self._read((0, EVERY_BRAND - 1), scope, ending))
+            ahead = asyncio.create_task(self._read(after, scope, ending))
 
             async def pages() -> AsyncIterator[Sequence["Record"]]:
                 nonlocal ahead
                 while page := await ahead:
-                    after = (page[-1]["point"], page[-1]["brand"])
-                    ahead = asyncio.create_task(self._read(after, scope, ending))
+                    last = (page[-1]["point"], page[-1]["brand"])
+                    ahead = asyncio.create_task(self._read(last, scope, ending))
                     yield page
 
             try:

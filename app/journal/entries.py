@@ -361,6 +361,17 @@ def _entry(row: Row[Any]) -> Entry:
     )
 
 
+async def concerned_at(session: AsyncSession, position: int) -> tuple[int, int] | None:
+    """Tell which contact point and brand the entry at a position is about; None: there is none."""
+    row = (
+        await session.execute(
+            text("SELECT point, brand FROM journal_entries WHERE position = :position"),
+            {"position": position},
+        )
+    ).one_or_none()
+    return None if row is None else (row.point, row.brand)
+
+
 async def recorded_at(session: AsyncSession, positions: Collection[int]) -> dict[int, datetime]:
     """Tell when the entries at some positions were recorded."""
     rows = await session.execute(
