@@ -1,6 +1,7 @@
 """Files of consents, contracts, attempts and profiles: a row says what a request would."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -94,6 +95,38 @@ async def test_leads_of_a_supplier_are_worth_what_each_one_s_own_proof_is(
     ]
     again = await sent(desk, LEADS, kind="consents", defaults=DEFAULTS)
     assert again["counts"] == {"recorded": 0, "unchanged": 3, "refused": 3, "objections": 1}
+
+
+async def test_a_dry_run_counts_what_would_happen_and_keeps_nothing(
+    desk: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await objected(desk)
+    # In several chunks: what one says, the others must know without its being kept.
+    monkeypatch.setattr("app.intake.contact_imports.ROWS", 2)
+    kept = {"consents": 0, "consent_wordings": 0, "contact_profiles": 0, "contact_objects": 0}
+    digest = hashlib.sha256(DEFAULTS["wording_text"].encode()).hexdigest()
+    plain = {name: one for name, one in DEFAULTS.items() if name != "wording_text"}
+    lines = LEADS.splitlines()
+    wordings = ["wording_text", DEFAULTS["wording_text"], *[""] * 5]
+    told = [f"{line};{text};{digest}" for line, text in zip(lines, wordings, strict=True)]
+    told[0] = f"{lines[0]};wording_text;wording_sha256"
+    twice = "\r\n".join([*told, told[2]])
+    tried = await sent(desk, twice, kind="consents", defaults=plain, dry_run="true")
+    assert (tried["state"], tried["dry_run"], tried["done_rows"]) == ("done", True, 7)
+    assert tried["counts"] == {"recorded": 3, "unchanged": 1, "refused": 3, "objections": 1}
+    refused = (await desk.get(f"/v1/contact-imports/{tried['id']}/refused")).text.splitlines()
+    assert len(refused) == 1 + 3
+    who = "phone,country\n0639980001,FR\n0639980002,RE\n0639980001,FR\n"
+    tried = await sent(desk, who, kind="profiles", dry_run="true")
+    assert tried["counts"] == {"recorded": 2, "unchanged": 1, "refused": 0, "objections": 0}
+    for table, rows in kept.items():
+        assert await count(database, table) == rows, table
+    assert await count(database, "contact_points") == 1, "the one who objected"
+    done = await sent(desk, twice, kind="consents", defaults=plain)
+    assert (done["dry_run"], done["counts"]) == (
+        False,
+        {"recorded": 3, "unchanged": 1, "refused": 3, "objections": 1},
+    )
 
 
 async def test_the_other_records_come_by_file_too(

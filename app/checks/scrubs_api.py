@@ -20,10 +20,8 @@ from app.files import (
     TooManyJobs,
     Upload,
     UploadTooSlow,
-    discard,
     read_file,
-    receive_upload,
-    require_room,
+    taken_file,
 )
 from app.journal import MediumWord
 from app.parties import (
@@ -166,15 +164,7 @@ async def scrub_file(
     """
     storage = _storage_of(request)
     most = storage.database.settings.key_jobs
-    async with storage.database.reading() as reading:
-        await require_room(reading, caller.key, most=most)
-    upload = await receive_upload(
-        storage,
-        request.stream(),
-        content_type=request.headers.get("content-type", ""),
-        query=request.query_params.multi_items(),
-    )
-    try:
+    async with taken_file(request, storage, key=caller.key, most=most) as upload:
         scrub = await _read_scrub(request, directory, upload)
         said = {**upload.fields, "sha256": (upload.file.sha256 or b"").hex()}
         await once.replay(by=caller.key, stand_in=said)
@@ -192,9 +182,6 @@ async def scrub_file(
         return await once.remember(
             await _shown(job, directory), status=202, location=f"/v1/scrubs/{job.id}"
         )
-    except BaseException:
-        await discard(storage, upload.file.id)
-        raise
 
 
 async def _read_scrub(request: Request, directory: Directory, upload: Upload) -> Scrub:

@@ -202,7 +202,7 @@ async def show_import(
         voiding = None
         if one.void_job is not None:
             voiding = await find_job(session, one.void_job, kind=VOID)
-        refused = await read_refused(session, id, after=0, most=_SHOWN)
+        refused = await read_refused(session, id, 0, _SHOWN)
         ended = row.job.state in _ENDED
         if ended and one.voided_at is None and visit.user.role >= Role.ADMIN:
             preview = await preview_void(session, id, most=_PREVIEWED)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Request
 
-from app.files import NO_KEY, Storage, Upload, discard, receive_upload, require_room
+from app.files import NO_KEY, Storage, Upload, taken_file
 
 from .doors import require_own_form, require_same_site
 from .pages import PageRoute
@@ -27,17 +27,7 @@ async def received(request: Request, storage: Storage) -> AsyncIterator[Upload]:
         BadFile: there is nothing in it.
     """
     require_same_site(request)
-    async with storage.database.reading() as session:
-        await require_room(session, NO_KEY, most=storage.database.settings.key_jobs)
-    upload = await receive_upload(
-        storage,
-        request.stream(),
-        content_type=request.headers.get("content-type", ""),
-        query=(),
-    )
-    try:
+    most = storage.database.settings.key_jobs
+    async with taken_file(request, storage, key=NO_KEY, most=most) as upload:
         await require_own_form(request, upload.fields.get("token", ""))
         yield upload
-    except BaseException:
-        await discard(storage, upload.file.id)
-        raise

@@ -4,7 +4,7 @@ Nobody may be called more than four times in thirty days (C. conso D223-9), and 
 not answered counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,6 +35,11 @@ class NewAttempt:
     brand: int = EVERY_BRAND
     outcome: Outcome = Outcome.UNANSWERED
     party: int | None = None
+
+    @property
+    def name(self) -> Hashable:
+        """What makes two attempts the same."""
+        return (self.identifier, self.medium, self.attempted_at, self.brand)
 
 
 @dataclass(frozen=True, slots=True)

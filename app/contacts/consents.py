@@ -3,7 +3,7 @@
 A consent is for one brand, one object and one medium. Recording one lifts no objection.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -72,6 +72,12 @@ class NewConsent:
     called_by: int | None = None
     slots: tuple[Slot, ...] = ()
     told: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> Hashable:
+        """What makes two consents the same."""
+        said = (self.given_at, self.expires_at, self.object, self.wording.name)
+        return (self.identifier, *said, self.brand, self.medium, self.proof)
 
     @property
     def proof(self) -> Proof:

@@ -1,6 +1,6 @@
 """Contracts: whose customer somebody is or was, for what, and on which days."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -36,6 +36,12 @@ class NewContract:
     to_on: date | None
     opt_out_offered: bool = False
     reference: str | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> Hashable:
+        """What makes two contracts the same, and say the same."""
+        terms = (self.brand, self.object, self.from_on, self.to_on, self.opt_out_offered)
+        return (self.identifier, *terms)
 
 
 @dataclass(frozen=True, slots=True)

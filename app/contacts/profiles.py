@@ -1,7 +1,8 @@
 """Profiles: who stands behind a contact point, as far as it decides which rules hold."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -41,6 +42,12 @@ class NewProfile:
     time_zone: str | None
     fits: tuple[str, ...] = ()
     evidence: dict[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> Hashable:
+        """What makes two profiles the same."""
+        who = (self.audience, self.sole_trader, self.country, self.time_zone, self.fits)
+        return (self.identifier, *who, json.dumps(self.evidence, sort_keys=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ in; this room knows no rule about opt-outs.
 """
 
 from . import tables as tables
-from .access import TheStorage
+from .access import TheStorage, taken_file
+from .ahead import read_ahead
 from .bad_file import BadFile
 from .columns import BadMapping, Columns, Field, map_columns, shown_name
 from .dates import DateOrder, find_order, read_date
@@ -106,6 +107,7 @@ __all__ = [
     "open_file",
     "phone_text",
     "plain_text",
+    "read_ahead",
     "read_batches",
     "read_date",
     "read_file",
@@ -117,4 +119,5 @@ __all__ = [
     "require_room",
     "sealed_in",
     "shown_name",
+    "taken_file",
 ]

@@ -6,8 +6,9 @@ leaves no row out; and what is recorded twice is the same record.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from typing import Any, BinaryIO, NamedTuple
 from uuid import UUID
 
@@ -39,22 +40,26 @@ from app.files import (
     find_order,
     guess_columns,
     open_file,
+    read_ahead,
     read_batches,
     read_start,
     release_file,
 )
 from app.parties import Directory
 from app.platform.clock import now
+from app.platform.db import undone
 from app.platform.problems import Problem
 from app.points import PointKeys
 
 from .consents import Taken, take_consents
 from .contact_rows import FIELDS, MOMENTS, POINTS, RecordChunk, RecordReader, RowDefaults
+from .contact_trials import Trial
 from .import_rows import Refused
 
 CONTACTS = "contacts"
 """The kind of job."""
 ROWS = 500
+UNCHANGED = "unchanged"
 _GUESSED = {
     Field.PHONE: "phone",
     Field.EMAIL: "email",
@@ -93,6 +98,7 @@ class _Doing:
             {"recorded": 0, "unchanged": 0, "refused": 0, "objections": 0} | {**work.job.counts}
         )
         self._directory = Directory(work.database)
+        self._trial = Trial()
 
     async def run(self) -> None:
         """Do what is left of it.
@@ -108,7 +114,7 @@ class _Doing:
             reader, layout = await asyncio.to_thread(self._reader, source)
             after = 0 if job.resume is None else int(job.resume["number"])
             chunks = reader.chunks(read_batches(source, layout), after=after, most=ROWS)
-            await self._each(chunks, reader)
+            await read_ahead(lambda: next(chunks, None), lambda chunk: self._keep(chunk, reader))
         async with database.transaction() as session:
             await release_file(session, job.upload, at=now())
             await self._work.save(session, Progress(rows=self._done))
@@ -135,16 +141,6 @@ class _Doing:
         )
         return RecordReader(layout.header, columns, defaults), layout
 
-    async def _each(self, chunks: Iterator[RecordChunk], reader: RecordReader) -> None:
-        following = asyncio.create_task(asyncio.to_thread(next, chunks, None))
-        try:
-            while (chunk := await asyncio.shield(following)) is not None:
-                following = asyncio.create_task(asyncio.to_thread(next, chunks, None))
-                await self._keep(chunk, reader)
-        finally:
-            # A thread cannot be stopped: what it reads from must stay open until it has ended.
-            await asyncio.gather(following, return_exceptions=True)
-
     async def _keep(self, chunk: RecordChunk, reader: RecordReader) -> None:
         at = now()
         models = [model for _, _, model in chunk.lines]
@@ -157,13 +153,11 @@ class _Doing:
         refused = list(chunk.refused)
         for number, line, model in chunk.lines:
             try:
-                good.append(_Line(number, line, model.read(reading)))
+                good.append(_Line(number, line, self._trial.told(model.read(reading))))
             except LINE_PROBLEMS as problem:
                 refused.append(_refused(reader, number, line, problem))
-        params = self._work.job.params
-        origin = Origin(self._work.job.key, params["channel"], at)
         async with self._work.database.transaction() as session:
-            done = await _record(session, self._keys, [one.new for one in good], origin)
+            done = await self._record(session, [one.new for one in good], at)
             for one, status in zip(good, done, strict=True):
                 if isinstance(status, Problem):
                     refused.append(_refused(reader, one.number, one.line, status))
@@ -175,6 +169,21 @@ class _Doing:
             counts = dict(self._counts)
             step = Progress(done_rows=self._done, counts=counts, resume={"number": chunk.number})
             await self._work.save(session, step)
+
+    async def _record(
+        self, session: AsyncSession, news: Sequence[Any], at: datetime
+    ) -> list[list[str] | Problem]:
+        """Record rows, or find out what would become of them: what each counts as."""
+        params = self._work.job.params
+        origin = Origin(self._work.job.key, params["channel"], at)
+        if not params.get("dry_run"):
+            return await _record(session, self._keys, news, origin)
+        async with undone(session):
+            done = await _record(session, self._keys, news, origin)
+        return [
+            status if isinstance(status, Problem) or is_new else [UNCHANGED, *status[1:]]
+            for status, is_new in zip(done, self._trial.are_new(news), strict=True)
+        ]
 
 
 def _columns(
@@ -234,7 +243,7 @@ def _counted(taken: Taken) -> list[str]:
 
 
 def _status(*, fresh: bool) -> list[str]:
-    return ["recorded" if fresh else "unchanged"]
+    return ["recorded" if fresh else UNCHANGED]
 
 
 async def keep_refusals(session: AsyncSession, job: UUID, rows: Sequence[Refused]) -> None:
@@ -259,9 +268,7 @@ async def keep_refusals(session: AsyncSession, job: UUID, rows: Sequence[Refused
     )
 
 
-async def read_refusals(
-    session: AsyncSession, job: UUID, *, after: int, most: int
-) -> list[Refused]:
+async def read_refusals(session: AsyncSession, job: UUID, after: int, most: int) -> list[Refused]:
     """Read refused rows in the order of the file, from the one after number ``after``."""
     rows = await session.execute(
         text("""

@@ -1,6 +1,5 @@
 """The routes of files of consents, contracts, attempts and profiles."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -18,27 +17,25 @@ from app.files import (
     TooManyJobs,
     UploadTooSlow,
     add_job,
-    discard,
     find_job,
     keep_file,
-    receive_upload,
-    require_room,
+    taken_file,
 )
 from app.parties import Caller, requires
 from app.platform.clock import now
-from app.platform.db import Database, ReadSession, Session, database_of
+from app.platform.db import ReadSession, Session, database_of
 from app.platform.idempotency import Once
 from app.platform.ids import new_id
 from app.platform.openapi import responses, takes_file
 from app.platform.refusals import NotFound
 from app.platform.web import FileRoute, read_fields, router
-from app.platform.wire import Answer, Instant, WireModel, text
+from app.platform.wire import Answer, Flag, Instant, WireModel, text
 from app.points import DefaultRegion
 
 from .contact_imports import CONTACTS, read_refusals
 from .contact_rows import FIELDS, POINTS, RecordKind
-from .import_models import as_text, read_object
-from .imports_api import refused_lines
+from .import_models import as_text, read_flag, read_object
+from .imports_api import refused_file
 
 _IMPORTS = "/v1/contact-imports"
 files = router(_IMPORTS, "contacts", route_class=FileRoute)
@@ -46,7 +43,6 @@ imports = router(_IMPORTS, "contacts")
 ROUTERS = (files, imports)
 
 Writer = Annotated[Caller, requires("contacts:write")]
-_PAGE = 1_000
 
 Flat = dict[Annotated[str, text(200)], Annotated[str, text(20_000)]]
 
@@ -77,6 +73,9 @@ class ContactImportIn(WireModel):
         str | None,
         Field(pattern="^[A-Z]{2}$", description="Of phones in national form"),
     ] = None
+    dry_run: Annotated[Flag, BeforeValidator(read_flag)] = Field(
+        default=False, description="Count what would happen, and record nothing"
+    )
 
     @model_validator(mode="after")
     def _names_fields(self) -> Self:
@@ -101,6 +100,7 @@ class ContactImportOut(Answer):
 
     id: UUID
     kind: RecordKind
+    dry_run: bool
     state: JobState
     rows: int | None
     done_rows: int
@@ -118,6 +118,7 @@ class ContactImportOut(Answer):
         return cls(
             id=job.id,
             kind=job.params["kind"],
+            dry_run=bool(job.params.get("dry_run")),
             state=job.state,
             rows=job.rows,
             done_rows=job.done_rows,
@@ -150,17 +151,8 @@ async def begin_contact_import(
     the same file again changes nothing. A consent of somebody who objected is counted as an
     objection that stands: no file lifts one.
     """
-    database = database_of(request)
-    most = None if caller.is_admin else database.settings.key_jobs
-    async with database.reading() as reading:
-        await require_room(reading, caller.key, most=most)
-    upload = await receive_upload(
-        storage,
-        request.stream(),
-        content_type=request.headers.get("content-type", ""),
-        query=request.query_params.multi_items(),
-    )
-    try:
+    most = None if caller.is_admin else storage.database.settings.key_jobs
+    async with taken_file(request, storage, key=caller.key, most=most) as upload:
         said = read_fields(ContactImportIn, upload.fields)
         stand_in: dict[str, Any] = {
             **upload.fields,
@@ -173,6 +165,7 @@ async def begin_contact_import(
             "mapping": said.mapping,
             "region": said.region or region,
             "channel": caller.channel,
+            "dry_run": said.dry_run,
         }
         new = NewJob(new_id(), CONTACTS, caller.key, params, upload.file.id, now())
         job = await add_job(session, new, most=most)
@@ -180,9 +173,6 @@ async def begin_contact_import(
         await keep_file(session, upload.file.id, until=None)
         answer = ContactImportOut.of(job)
         return await once.remember(answer, status=202, location=f"{_IMPORTS}/{job.id}")
-    except BaseException:
-        await discard(storage, upload.file.id)
-        raise
 
 
 @imports.get("/{id}")
@@ -216,20 +206,4 @@ async def read_refused_contacts(
 ) -> StreamingResponse:
     """Tell the rows that were refused, as CSV: line, column, value, reason; the values masked."""
     job = await _own(session, id, caller)
-    return StreamingResponse(
-        _refused(database_of(request), job.id),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="refused-{job.id}.csv"'},
-    )
-
-
-async def _refused(database: Database, number: UUID) -> AsyncIterator[str]:
-    yield "line,column,value,reason\r\n"
-    after, more = 0, True
-    while more:
-        async with database.reading() as session:
-            rows = await read_refusals(session, number, after=after, most=_PAGE)
-        if rows:
-            yield refused_lines(rows)
-            after = rows[-1].number
-        more = len(rows) == _PAGE
+    return refused_file(database_of(request), job.id, read_refusals)

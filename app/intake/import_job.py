@@ -30,6 +30,7 @@ from app.files import (
     guess_columns,
     map_columns,
     open_file,
+    read_ahead,
     read_batches,
     read_start,
     release_file,
@@ -164,14 +165,7 @@ class _Doing:
             return Ready.of(self._keys, chunk)
 
         lay = self._try if one.dry_run else self._lay
-        following = asyncio.create_task(asyncio.to_thread(prepare))
-        try:
-            while (ready := await asyncio.shield(following)) is not None:
-                following = asyncio.create_task(asyncio.to_thread(prepare))
-                await lay(ready, one)
-        finally:
-            # A thread cannot be stopped: what it reads from must stay open until it has ended.
-            await asyncio.gather(following, return_exceptions=True)
+        await read_ahead(prepare, lambda ready: lay(ready, one))
 
     async def _lay(self, ready: Ready, one: Import) -> None:
         async def save(session: AsyncSession, planned: Plan) -> None:

@@ -33,7 +33,8 @@ def read_object(value: object) -> object:
         raise ValueError("a JSON object is needed") from None
 
 
-def _flag(value: object) -> object:
+def read_flag(value: object) -> object:
+    """Read a true or false that stands in a form's field; what is neither is left as it is."""
     flags = {"true": True, "1": True, "false": False, "0": False}
     return flags.get(value, value) if isinstance(value, str) else value
 
@@ -90,7 +91,7 @@ class ImportIn(WireModel):
             "Left out: guessed from names and values"
         ),
     ] = None
-    dry_run: Annotated[Flag, BeforeValidator(_flag)] = Field(
+    dry_run: Annotated[Flag, BeforeValidator(read_flag)] = Field(
         default=False, description="Count what would happen, and record nothing"
     )
 

@@ -192,9 +192,7 @@ async def keep_refused(session: AsyncSession, number: UUID, rows: Sequence[Refus
         )
 
 
-async def read_refused(
-    session: AsyncSession, number: UUID, *, after: int, most: int
-) -> list[Refused]:
+async def read_refused(session: AsyncSession, number: UUID, after: int, most: int) -> list[Refused]:
     """Read refused rows in the order of the file, from the one after number ``after``."""
     rows = await session.scalars(
         select(ImportRefusal)

@@ -3,12 +3,13 @@
 import csv
 import io
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.files import (
     BadFile,
@@ -16,10 +17,8 @@ from app.files import (
     TooManyJobs,
     Upload,
     UploadTooSlow,
-    discard,
     find_job,
-    receive_upload,
-    require_room,
+    taken_file,
 )
 from app.parties import (
     Caller,
@@ -58,6 +57,8 @@ Admin = Annotated[Caller, requires("admin")]
 _PAGE = 1_000
 _PREVIEWED = 250_000
 """Grounds that a preview looks at, so that it is answered in seconds."""
+ReadRefused = Callable[[AsyncSession, UUID, int, int], Awaitable[list[Refused]]]
+"""Reads the refused rows of a file, those after a number, so many at most."""
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![0-9][0-9 .,()\-/]*\Z)")
 
 
@@ -84,17 +85,8 @@ async def begin_import(
     of its contact points; the others are refused whole and listed. What stands already is not
     told again, so that the same file again changes nothing. A file lifts nothing, ever.
     """
-    database = database_of(request)
-    most = None if caller.is_admin else database.settings.key_jobs
-    async with database.reading() as reading:
-        await require_room(reading, caller.key, most=most)
-    upload = await receive_upload(
-        storage,
-        request.stream(),
-        content_type=request.headers.get("content-type", ""),
-        query=request.query_params.multi_items(),
-    )
-    try:
+    most = None if caller.is_admin else storage.database.settings.key_jobs
+    async with taken_file(request, storage, key=caller.key, most=most) as upload:
         one = await _import(upload, caller, directory, region)
         said = {**upload.fields, "sha256": one.sha256.hex()}
         await once.replay(by=caller.key, stand_in=said)
@@ -103,9 +95,6 @@ async def begin_import(
         )
         answer = await ImportOut.of(one, job, None, directory)
         return await once.remember(answer, status=202, location=f"{_IMPORTS}/{one.id}")
-    except BaseException:
-        await discard(storage, upload.file.id)
-        raise
 
 
 async def _import(upload: Upload, caller: Caller, directory: Directory, region: str) -> Import:
@@ -177,28 +166,36 @@ async def read_refused_rows(
 ) -> StreamingResponse:
     """Tell the rows that were refused, as CSV: line, column, value, reason; the values masked."""
     one = await find_import(session, keys.vault, id, channel=caller.channel)
-    name = f'attachment; filename="refused-{one.id}.csv"'
+    return refused_file(database_of(request), one.id)
+
+
+def refused_file(
+    database: Database, number: UUID, read: ReadRefused = read_refused
+) -> StreamingResponse:
+    """Answer with the refused rows as a file to keep."""
     return StreamingResponse(
-        refused_csv(database_of(request), one.id),
+        refused_csv(database, number, read),
         media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": name},
+        headers={"Content-Disposition": f'attachment; filename="refused-{number}.csv"'},
     )
 
 
-async def refused_csv(database: Database, number: UUID) -> AsyncIterator[str]:
+async def refused_csv(
+    database: Database, number: UUID, read: ReadRefused = read_refused
+) -> AsyncIterator[str]:
     """Write the rows that an import refused as CSV, page by page; what stood there masked."""
     yield "line,column,value,reason\r\n"
     after, more = 0, True
     while more:
         async with database.reading() as session:
-            rows = await read_refused(session, number, after=after, most=_PAGE)
+            rows = await read(session, number, after, _PAGE)
         if rows:
-            yield refused_lines(rows)
+            yield _lines(rows)
             after = rows[-1].number
         more = len(rows) == _PAGE
 
 
-def refused_lines(rows: list[Refused]) -> str:
+def _lines(rows: list[Refused]) -> str:
     """Write refused rows as lines of CSV."""
     written = io.StringIO()
     lines = csv.writer(written)

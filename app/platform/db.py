@@ -202,6 +202,16 @@ class Database:
 
 
 @asynccontextmanager
+async def undone(session: AsyncSession) -> AsyncIterator[None]:
+    """Run a block within a transaction, and undo all that it did; what was before it stays."""
+    attempt = await session.begin_nested()
+    try:
+        yield
+    finally:
+        await attempt.rollback()
+
+
+@asynccontextmanager
 async def _session(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     session = AsyncSession(engine, expire_on_commit=False, autoflush=False)
     async with unavailable_is_503():
