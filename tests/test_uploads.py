@@ -217,6 +217,7 @@ async def test_what_nobody_keeps_is_gone_after_an_hour(storage: Storage) -> None
     await upload(storage, CONTENT, "")
     broken = FileWriter(storage, await storage.create())
     await broken.write(CONTENT)
+    await broken.stop()
     await storage.forget_expired(at=now() + timedelta(minutes=59))
     assert await files(storage) == 2
     await storage.forget_expired(at=now() + timedelta(minutes=61))

@@ -41,7 +41,7 @@ WHERE s.point >= $1 AND s.point < $2 AND p.id >= $1 AND p.id < $2
 
 
 class Roll:
-    """Digests of who is blocked, sorted by their first eight bytes, and since when."""
+    """Digests of who is blocked, in order, and since when; found by how they begin."""
 
     def __init__(self, digests: Sequence[bytes], sinces: Sequence[bytes]) -> None:
         """Take 16 bytes each, and eight as PostgreSQL sends a time; a person may stand there twice.
@@ -56,39 +56,32 @@ class Roll:
         order = np.argsort(words[:, 0])
         self._first, self._second = words[order, 0], words[order, 1]
         self._since = since[order]
-        self._most_alike = _longest_run(self._first)
+        # About as many drawers as digests: each is looked for among the one or two of its drawer.
+        bits = max(1, len(words).bit_length())
+        self._shift = np.uint64(64 - bits)
+        held = np.bincount(self._drawers(self._first), minlength=1 << bits)
+        self._begins = np.concatenate(([0], np.cumsum(held)))
 
     def decide(self, block: Block) -> None:
         """Decide each row of a block that can be understood."""
         since = np.full(len(block), _NEVER, np.int64)
         for key in range(len(block.digests)):
             words = block.words(key)
-            # In order, for the processor's caches hold a part of the roll: three times as fast.
-            rows = np.argsort(words[:, 0])
-            words = words[rows]
-            at = np.searchsorted(self._first, words[:, 0])
-            # Nobody but one person's brands, or a chance of 1 in 10^7, makes a second step.
-            for _ in range(self._most_alike):
-                found = self._there(at, words)
-                since[rows[found]] = np.minimum(since[rows[found]], self._since[at[found]])
-                at += 1
+            drawers = self._drawers(words[:, 0])
+            at, end = self._begins[drawers], self._begins[drawers + 1]
+            rows = np.flatnonzero(at < end)
+            while len(rows):
+                found = rows[self._first[at[rows]] == words[rows, 0]]
+                found = found[self._second[at[found]] == words[found, 1]]
+                since[found] = np.minimum(since[found], self._since[at[found]])
+                at[rows] += 1
+                rows = rows[at[rows] < end[rows]]
         blocked = (block.codes & DECISION < UNUSABLE) & (since != _NEVER)
         block.codes[blocked] = block.codes[blocked] & DUPLICATE | BLOCK
         block.sinces[blocked] = since[blocked]
 
-    def _there(self, at: NDArray[np.intp], words: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Tell whose digest stands at a place of the roll, which may lie behind its end."""
-        last = np.minimum(at, len(self._first) - 1)
-        alike = (self._first[last] == words[:, 0]) & (self._second[last] == words[:, 1])
-        there: NDArray[np.bool_] = alike & (at == last)
-        return there
-
-
-def _longest_run(ordered: NDArray[np.uint64]) -> int:
-    if not len(ordered):
-        return 0
-    begins = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    return int(np.diff(begins, append=len(ordered)).max())
+    def _drawers(self, first: NDArray[np.uint64]) -> NDArray[np.intp]:
+        return (first >> self._shift).astype(np.intp)
 
 
 async def read_roll(

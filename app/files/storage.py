@@ -215,7 +215,7 @@ async def release_file(session: AsyncSession, file: UUID, *, at: datetime) -> No
 
 
 class FileWriter:
-    """Writes a file piece by piece; holds no more than two chunks."""
+    """Writes a file piece by piece; holds no more than three chunks."""
 
     def __init__(self, storage: Storage, file: UUID) -> None:
         """Begin at the start of a file that was created."""
@@ -223,29 +223,47 @@ class FileWriter:
         self.size = 0
         self._storage = storage
         self._held = bytearray()
+        self._begun = 0
+        self._writing: asyncio.Task[None] | None = None
         self._sha256 = hashlib.sha256()
 
     async def write(self, piece: bytes) -> None:
-        """Take a piece of any size; whole chunks are written before this returns."""
+        """Take a piece of any size; the last whole chunk is written while more may come."""
         self._held += piece
         self.size += len(piece)
         while len(self._held) >= CHUNK:
-            await self._write(bytes(self._held[:CHUNK]))
+            await self._begin(bytes(self._held[:CHUNK]))
             del self._held[:CHUNK]
 
-    async def _write(self, chunk: bytes) -> None:
-        number = (self.size - len(self._held)) // CHUNK
+    async def _begin(self, chunk: bytes) -> None:
+        await self._end()
+        self._writing = asyncio.create_task(self._write(self._begun, chunk))
+        self._begun += 1
+
+    async def _end(self) -> None:
+        if (writing := self._writing) is not None:
+            self._writing = None
+            await writing
+
+    async def _write(self, number: int, chunk: bytes) -> None:
         await asyncio.to_thread(self._sha256.update, chunk)
         await self._storage.write_chunk(self.file, number, chunk)
 
     async def finish(self, *, name: str | None = None) -> StoredFile:
         """Write what is left; the file can be read from now on."""
         if self._held:
-            await self._write(bytes(self._held))
+            await self._begin(bytes(self._held))
             self._held.clear()
+        await self._end()
         stored = StoredFile(self.file, self.size, self._sha256.digest(), name)
         await self._storage.complete(stored)
         return stored
+
+    async def stop(self) -> None:
+        """Write nothing more of a file that breaks off."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
 
 
 async def read_file(storage: Storage, stored: StoredFile) -> AsyncIterator[bytes]:

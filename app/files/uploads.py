@@ -70,6 +70,7 @@ async def receive_upload(
         fields.pop("filename", None)
         return Upload(await _finish(writer, filename[-_NAME_CHARACTERS:] or None), fields)
     except BaseException as error:
+        await writer.stop()
         with suppress(Unavailable):
             await discard(storage, writer.file)
         if isinstance(error, TimeoutError):
