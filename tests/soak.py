@@ -245,11 +245,13 @@ class Soak:
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
             with suppress(httpx.TransportError):
-                jobs = (await self.client.get("/v1/imports")).json()["items"]
-                lists = (await self.client.get("/v1/databases")).json()["items"]
-                idle = all(job["state"] in ("done", "failed") for job in jobs)
-                if idle and all(one["lag_entries"] == 0 for one in lists):
-                    return
+                jobs = await self.client.get("/v1/imports")
+                lists = await self.client.get("/v1/databases")
+                # PostgreSQL may have been killed a moment ago.
+                if (jobs.status_code, lists.status_code) == (200, 200):
+                    idle = all(job["state"] in ("done", "failed") for job in jobs.json()["items"])
+                    if idle and all(one["lag_entries"] == 0 for one in lists.json()["items"]):
+                        return
             await asyncio.sleep(1)
 
     async def _list(self, served: Served) -> dict[tuple[str, str, str | None], dict[str, Any]]:
@@ -258,10 +260,7 @@ class Soak:
         key = (await self.client.post("/v1/keys", json=body)).json()["key"]
         headers = {"Authorization": f"Bearer {key}", "Accept": "application/x-ndjson"}
         async with httpx.AsyncClient(base_url=served.url, headers=headers, timeout=60) as reader:
-            lines = (
-                await reader.get("/v1/snapshot", params={"format": "ndjson"})
-            ).text.splitlines()
-        return _table(lines)
+            return _table((await reader.get("/v1/snapshot")).text.splitlines())
 
     async def _kept(self) -> set[str]:
         kept: set[str] = set()
