@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
+from .proofs import degrade
 from .words import Audience, Proof
 
 EVIDENCE_YEARS = 3
@@ -83,12 +84,17 @@ async def forget_contacts(session: AsyncSession, points: Collection[int]) -> Non
     known to be a professional.
     """
     given = {"points": list(points)}
+    whole = await session.scalars(
+        text("SELECT id FROM consents WHERE point = ANY(:points) AND proof = :whole FOR UPDATE"),
+        given | {"whole": Proof.COMPLETE},
+    )
+    await degrade(session, whole.all(), Proof.INCOMPLETE)
     await session.execute(
         text("""
-            UPDATE consents SET evidence = NULL, proof = :lost
-            WHERE point = ANY(:points) AND (evidence IS NOT NULL OR proof = :whole)
+            UPDATE consents SET evidence = NULL
+            WHERE point = ANY(:points) AND evidence IS NOT NULL
         """),
-        given | {"lost": Proof.INCOMPLETE, "whole": Proof.COMPLETE},
+        given,
     )
     await session.execute(
         text("""
@@ -112,23 +118,19 @@ async def destroy_old_evidence(session: AsyncSession, *, at: datetime) -> int:
 
     A consent that should still count then proves nothing any more.
     """
-    gone = await session.execute(
+    found = await session.execute(
         text("""
-            WITH old AS (
-                SELECT id FROM consents WHERE evidence IS NOT NULL
-                  AND given_at <= CAST(:at AS timestamptz) - make_interval(years => :years)
-                ORDER BY given_at LIMIT :most FOR UPDATE SKIP LOCKED
-            )
-            UPDATE consents c SET evidence = NULL,
-                   proof = CASE WHEN c.proof = :whole THEN :lost ELSE c.proof END
-            FROM old WHERE c.id = old.id RETURNING c.id
+            SELECT id, proof FROM consents WHERE evidence IS NOT NULL
+              AND given_at <= CAST(:at AS timestamptz) - make_interval(years => :years)
+            ORDER BY given_at LIMIT :most FOR UPDATE SKIP LOCKED
         """),
-        {
-            "at": at,
-            "years": EVIDENCE_YEARS,
-            "most": _AT_ONCE,
-            "whole": Proof.COMPLETE,
-            "lost": Proof.INCOMPLETE,
-        },
+        {"at": at, "years": EVIDENCE_YEARS, "most": _AT_ONCE},
     )
-    return len(gone.all())
+    old = found.all()
+    whole = [row.id for row in old if row.proof == Proof.COMPLETE]
+    await degrade(session, whole, Proof.INCOMPLETE)
+    await session.execute(
+        text("UPDATE consents SET evidence = NULL WHERE id = ANY(:ids)"),
+        {"ids": [row.id for row in old]},
+    )
+    return len(old)
