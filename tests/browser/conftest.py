@@ -95,9 +95,13 @@ async def open_page(chromium: Browser, site: str) -> AsyncIterator[Open]:
 
 
 def _note(faults: list[str], kind: str, said: str) -> None:
-    # A page that refuses is no fault: Chromium writes its status to the console.
-    if kind == "error" and not said.startswith("Failed to load resource"):
+    # A page that refuses is no fault, nor is an answer that a test kept back: both are written to
+    # the console.
+    if kind == "error" and not said.startswith(_NO_FAULTS):
         faults.append(said)
+
+
+_NO_FAULTS = ("Failed to load resource", "htmx: htmx:error: Failed to fetch")
 
 
 _TOO_WIDE = """

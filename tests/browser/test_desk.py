@@ -1,9 +1,11 @@
 """The desk in a real Chromium: keys, live propagation, both languages, every size."""
 
+import asyncio
+
 import httpx
 import pyotp
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from app.accounts import Role
 from app.platform.db import Database
@@ -214,3 +216,36 @@ async def test_a_session_that_was_revoked_elsewhere_is_led_to_the_sign_in(
     await here.keyboard.type(NUMBER)
     await here.keyboard.press("Enter")
     await here.wait_for_url("**/sign-in")
+
+
+async def test_an_agent_who_waits_is_told_so_and_that_no_answer_is_no_answer(
+    registry: httpx.AsyncClient, open_page: Open
+) -> None:
+    del registry
+    page = await open_page("/desk", viewport={"width": 360, "height": 640})
+    await sign_in(page)
+    await expect(page.locator("#who")).to_be_focused()
+    answered, lost = asyncio.Event(), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        await answered.wait()
+        await (route.abort() if lost.is_set() else route.continue_())
+
+    await page.route("**/desk/look-up", slowly)
+    busy, told = page.locator("#busy"), page.locator("#told")
+    await page.keyboard.type(NUMBER)
+    await page.keyboard.press("Enter")
+    for said in ("Waiting for the answer…", "Still no answer. Nothing is sure before it is there."):
+        await expect(busy).to_have_text(said)
+        await expect(told).to_have_text(said)
+        await expect(busy).to_be_visible()
+    await assert_accessible(page)
+    await assert_fits(page)
+    answered.set()
+    await expect(page.locator("[value=all]")).to_be_focused()
+    await expect(busy).to_be_hidden()
+    await expect(told).to_have_text("No objection on record")
+    lost.set()
+    await page.keyboard.press("/")
+    await page.keyboard.press("Enter")
+    await expect(busy).to_have_text("No answer. Nothing is confirmed: try again.")

@@ -52,7 +52,7 @@ async def test_a_file_is_dropped_imported_while_one_looks_and_tells_its_refused_
     await expect(page.get_by_role("heading", name="waiting its turn")).to_be_visible()
     async with working(database):
         await expect(page.get_by_role("heading", name=DONE)).to_be_visible()
-    await expect(page.get_by_role("row", name="3 phone")).to_be_visible()
+    await expect(page.locator("tr", has_text="Unusable.")).to_be_visible()
     await assert_accessible(page)
     await assert_fits(page)
     async with page.expect_download() as told:

@@ -1,10 +1,12 @@
 """The officer's view in a real Chromium: who has not been told, and what one does about it."""
 
+import re
+
 import httpx
 import pytest
 from playwright.async_api import Page, expect
 
-from app.accounts import Role
+from app.accounts import Role, list_users
 from app.platform.db import Database
 from tests.browser.conftest import Open, assert_accessible, assert_fits
 from tests.people import session_of
@@ -102,10 +104,19 @@ async def test_the_officer_s_pages_fit_and_are_accessible_in_french(
         color_scheme=scheme,
         viewport={"width": width, "height": 800},
     )
-    for path in (*PAGES, f"/opt-outs/{opt_out}"):
+    async with database.reading() as session:
+        users = [f"/users/{one.id}" for one in await list_users(session)]
+    for path in (*PAGES, f"/opt-outs/{opt_out}", *users):
         await page.goto(path)
         await assert_accessible(page)
         await assert_fits(page)
+    await page.goto("/keys/new")
+    await page.locator("[name=name]").fill("Le composeur " * 5)
+    await page.locator("[name='scopes.checks']").check()
+    await page.locator("main form button").click()
+    await expect(page.locator("#key")).to_have_text(re.compile("^optout_"))
+    await assert_accessible(page)
+    await assert_fits(page)
 
 
 async def test_filters_survive_a_reload(

@@ -9,3 +9,30 @@ function settle() {
 }
 document.addEventListener("htmx:after:swap", settle);
 settle();
+// A form that waits says so, and that nothing is sure before the answer is there.
+let waiting = null;
+let timers = [];
+function say(what) {
+  const busy = document.getElementById("busy");
+  const told = document.getElementById("told");
+  const before = busy.textContent;
+  busy.textContent = what ? busy.dataset[what] : "";
+  busy.hidden = !what;
+  if (what || told.textContent === before) told.textContent = busy.textContent;
+}
+function rest() {
+  timers.forEach(clearTimeout);
+  waiting = null;
+  say("");
+}
+document.addEventListener("submit", ({ target }) => {
+  if (target.matches("[data-upload], [data-download]")) return;
+  rest();
+  waiting = target;
+  timers = [setTimeout(say, 400, "busy"), setTimeout(say, 8000, "slow")];
+});
+document.addEventListener("htmx:finally:request", ({ target }) => { if (target === waiting) rest(); });
+document.addEventListener("htmx:error", ({ target }) => {
+  if (target === waiting) { rest(); say("broken"); }
+});
+addEventListener("pageshow", ({ persisted }) => { if (persisted) rest(); });
