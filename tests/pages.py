@@ -37,6 +37,8 @@ PAGES: dict[str, Role] = {
     "GET /opt-outs/{id}": Role.OFFICER,
     "POST /opt-outs/{id}/void": Role.OFFICER,
     "POST /opt-outs/{id}/answered": Role.OFFICER,
+    "GET /unverified": Role.ADMIN,
+    "POST /unverified": Role.ADMIN,
     "GET /files": Role.OFFICER,
     "POST /files/imports": Role.OFFICER,
     "GET /files/imports/{id}": Role.OFFICER,

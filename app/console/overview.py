@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from app.accounts import Role, Visit
 from app.intake import Arrivals, Day, waiting_complaints
-from app.journal import read_head
+from app.journal import read_head, sampled_of
 from app.parties import list_channels, list_parties
 from app.platform.clock import now
 from app.platform.db import database_of
@@ -111,6 +111,7 @@ async def show_overview(request: Request, visit: Officer, keys: ThePointKeys) ->
         plot=_plot(days, by, channels, words_for(request)),
         slow=spans({row.name: row.spread for row in state.slowest if row.spread}),
         slowest=state.slowest,
+        sampled=sampled_of(len(state.rows)),
         map=draw(heard, state.rows, parties, head),
         complaints=complaints[:_COMPLAINTS],
         more_complaints=len(complaints) > _COMPLAINTS,

@@ -21,6 +21,7 @@ from . import (
     rules,
     sign_in,
     static,
+    unverified,
     users,
 )
 
@@ -34,6 +35,7 @@ ROUTERS = (
     overview.overview,
     databases.databases,
     opt_outs.opt_outs,
+    unverified.unverified,
     files.files,
     files.sending,
     reviews.reviews,

@@ -70,7 +70,18 @@ from .inbound_reviews import (
 from .last_uses import LastUse, last_uses
 from .links import BadLink, Link, Purpose, open_link, revoke_links, seal_link
 from .opt_outs import Filter, OptOut, Voided, find_opt_out, list_opt_outs, void
-from .people import Choice, choose, click, object_openly, read_choices, stop_everything
+from .people import (
+    MOST_UNVERIFIED,
+    VOIDED_AT_ONCE,
+    Choice,
+    choose,
+    click,
+    find_unverified,
+    object_openly,
+    read_choices,
+    stop_everything,
+    void_unverified,
+)
 from .receipts import Hop, Propagation, Receipt, accept, read_propagation, read_receipt
 from .renormalising import Renormalised, renormalise
 from .undone import Undoing, read_undone
@@ -93,11 +104,13 @@ __all__ = [
     "IMPORT",
     "IMPORT_STATES",
     "MOST_MAIL_BYTES",
+    "MOST_UNVERIFIED",
     "ROUTERS",
     "SEALED",
     "TAKE_BACK_WITHIN",
     "VERIFIED_WITHIN",
     "VOID",
+    "VOIDED_AT_ONCE",
     "Act",
     "AlreadyReviewed",
     "Arrivals",
@@ -146,6 +159,7 @@ __all__ = [
     "due_on",
     "find_import",
     "find_opt_out",
+    "find_unverified",
     "forget_events",
     "import_handler",
     "last_uses",
@@ -182,6 +196,7 @@ __all__ = [
     "void",
     "void_handler",
     "void_review",
+    "void_unverified",
     "waiting_complaints",
     "watch_doors",
 ]

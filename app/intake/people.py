@@ -22,12 +22,13 @@ from app.points import PointKeys, find_point, lock_points
 from app.registry import Lifting, grounds_on, lift_some, read_states
 
 from .links import Link
-from .opt_outs import OptOut, find_opt_outs, first_id
+from .opt_outs import OptOut, find_opt_outs, first_id, void
 from .receipts import Receipt, accept
 from .tables import OptOutRow
 
 _MOST = 500
-_MOST_LISTED = 1_000
+MOST_UNVERIFIED = 1_000
+"""Opt-outs of the open form that are found at once: so many stand for more."""
 _DISORDER = timedelta(hours=1)
 """How far the time in an id may lie from the recording."""
 VOIDED_AT_ONCE = 200
@@ -201,9 +202,40 @@ async def find_unverified(
             OptOutRow.voided_at.is_(None),
         )
         .order_by(OptOutRow.id)
-        .limit(_MOST_LISTED)
+        .limit(MOST_UNVERIFIED)
     )
     return list(rows.all())
+
+
+@dataclass(frozen=True, slots=True)
+class VoidedUnverified:
+    """What was found in an interval, what of it was voided now, and the last entry's position."""
+
+    found: list[UUID]
+    voided: list[UUID]
+    position: int | None
+
+
+async def void_unverified(
+    session: AsyncSession,
+    channel: int,
+    *,
+    since: datetime,
+    until: datetime,
+    by: str,
+    reason: str,
+    at: datetime,
+) -> VoidedUnverified:
+    """Void what the open form took in an interval, ``VOIDED_AT_ONCE`` of it: call it again.
+
+    Only grounds that nobody proved are touched; whoever objected otherwise stays suppressed.
+    """
+    found = await find_unverified(session, channel, since=since, until=until)
+    voided, position = found[:VOIDED_AT_ONCE], None
+    for opt_out in voided:
+        done = await void(session, opt_out, by=by, reason=reason, at=at)
+        position = done.position or position
+    return VoidedUnverified(found, voided, position)
 
 
 async def _object(

@@ -25,8 +25,7 @@ from app.points import DefaultRegion, IdentifierIn, UnusableIdentifier
 
 from .links import Link, Purpose, seal_link
 from .models import brand_number
-from .opt_outs import void
-from .people import VOIDED_AT_ONCE, find_unverified
+from .people import VoidedUnverified, find_unverified, void_unverified
 
 links = router("/v1/preference-links", "preference links")
 unverified = router("/v1/unverified-opt-outs", "opt-outs")
@@ -128,11 +127,12 @@ async def void_unverified_opt_outs(
     await once.replay(by=caller.key)
     at = now()
     channel = await directory.channel(body.channel)
-    found = await find_unverified(session, channel, since=body.since, until=body.until)
-    position = None
-    voided = [] if body.preview else found[:VOIDED_AT_ONCE]
-    for opt_out in voided:
-        done = await void(session, opt_out, by=caller.actor, reason=body.reason, at=at)
-        position = done.position or position
-    answer = UnverifiedOut(found=len(found), voided=len(voided), position=position)
+    interval = {"since": body.since, "until": body.until}
+    if body.preview:
+        done = VoidedUnverified(await find_unverified(session, channel, **interval), [], None)
+    else:
+        done = await void_unverified(
+            session, channel, **interval, by=caller.actor, reason=body.reason, at=at
+        )
+    answer = UnverifiedOut(found=len(done.found), voided=len(done.voided), position=done.position)
     return await once.remember(answer, status=200)

@@ -75,7 +75,7 @@ from .propagation import (
 )
 from .pulse import Pulse, read_pulse
 from .recalls import keep_recalled
-from .samples import Spread, sample_silence
+from .samples import Spread, sample_silence, sampled_of
 from .silence import Period, Silence, find_period, measure_silence
 from .verification import Verification, verify
 from .wire import KindWord, MediaWords, MediumWord, ReasonWord, ResultWord
@@ -167,6 +167,7 @@ __all__ = [
     "retry_parked",
     "rewind",
     "sample_silence",
+    "sampled_of",
     "take_parked",
     "take_presence",
     "unfollow",

@@ -56,6 +56,11 @@ FROM told GROUP BY id
 """)  # noqa: S608 - built in are names of columns
 
 
+def sampled_of(followers: int) -> int:
+    """Tell how many of the latest live entries are looked at for so many followers."""
+    return min(_MOST, max(_FEWEST, _PAIRS // max(1, followers)))
+
+
 async def sample_silence(
     session: AsyncSession, followers: Collection[int], *, at: datetime
 ) -> dict[int, Spread]:
@@ -64,7 +69,7 @@ async def sample_silence(
     Of the latest 1,000 live entries, or of fewer where the followers are many; who is concerned by
     none of them is left out.
     """
-    most = min(_MOST, max(_FEWEST, _PAIRS // max(1, len(followers))))
+    most = sampled_of(len(followers))
     rows = await session.execute(
         _SPREADS,
         {"most": most, "added": Change.ADDED, "followers": list(followers), "at": at},
