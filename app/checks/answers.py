@@ -35,7 +35,7 @@ _BY_LAW = {"allow": ALLOW, "block": BLOCK, "defer": DEFER, "review": REVIEW}
 _ROWS = struct.Struct("<I")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_REMEMBERED_BYTES = 67_108_864
+_REMEMBERED_BYTES = 33_554_432
 
 
 @dataclass(slots=True)

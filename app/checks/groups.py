@@ -9,7 +9,7 @@ from app.files import Batch, Layout
 
 from .campaigns import read_groups
 
-_REMEMBERED_BYTES = 67_108_864
+_REMEMBERED_BYTES = 50_331_648
 
 
 class Groups:
