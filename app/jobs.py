@@ -17,9 +17,11 @@ from app.checks import Counsel, Digester, LookUps, Tools, scrubber
 from app.files import POLL_SECONDS, Handler, JobRunner, Storage
 from app.intake import (
     CONTACTS,
+    CONTACTS_VOID,
     IMPORT,
     VOID,
     contacts_handler,
+    contacts_void_handler,
     import_handler,
     void_handler,
 )
@@ -90,6 +92,7 @@ async def work(
                 "scrub": scrubber(tools),
                 IMPORT: import_handler(storage, keys),
                 CONTACTS: contacts_handler(storage, keys),
+                CONTACTS_VOID: contacts_void_handler(),
                 VOID: void_handler(),
             }
             runner = JobRunner(database, handlers, poll_seconds=poll_seconds)

@@ -53,6 +53,7 @@ ROUTES: dict[str, Scope] = {
     "POST /v1/contact-imports": "contacts:write",
     "GET /v1/contact-imports/{id}": "contacts:write",
     "GET /v1/contact-imports/{id}/refused": "contacts:write",
+    "POST /v1/contact-imports/{id}/void": "admin",
     "POST /v1/contracts": "contacts:write",
     "POST /v1/contracts/batch": "contacts:write",
     "POST /v1/contracts/search": "contacts:read",

@@ -9,12 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from app.contacts import known_to
 from app.files import JobRunner, Storage
-from app.intake import CONTACTS, contacts_handler
+from app.intake import CONTACTS, CONTACTS_VOID, contacts_handler, contacts_void_handler
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.wire import wire_time
 from app.points import PointKeys
+from tests.acts import phone
 from tests.conftest import Caller
 from tests.desk import count, objected, post, register
 from tests.test_parties import problem
@@ -47,7 +49,10 @@ async def desk(admin: httpx.AsyncClient, database: Database) -> AsyncIterator[ht
     """Register channels and brands, and do the jobs."""
     await register(admin)
     keys = PointKeys.from_settings(database.settings)
-    handlers = {CONTACTS: contacts_handler(Storage.of(database, keys.vault), keys)}
+    handlers = {
+        CONTACTS: contacts_handler(Storage.of(database, keys.vault), keys),
+        CONTACTS_VOID: contacts_void_handler(),
+    }
     stopping = asyncio.Event()
     runner = asyncio.create_task(JobRunner(database, handlers).run(stopping))
     yield admin
@@ -127,6 +132,74 @@ async def test_a_dry_run_counts_what_would_happen_and_keeps_nothing(
         False,
         {"recorded": 3, "unchanged": 1, "refused": 3, "objections": 1},
     )
+
+
+async def voided(client: httpx.AsyncClient, job: str) -> dict[str, Any]:
+    """Take a file back, and wait until that is done: what is told of it."""
+    answer = await client.post(f"/v1/contact-imports/{job}/void", json={"reason": "wrong file"})
+    assert answer.status_code == 202, answer.text
+    async with asyncio.timeout(120):
+        while True:
+            one: dict[str, Any] = (await client.get(f"/v1/contact-imports/{job}")).json()
+            void: dict[str, Any] = one["void"]
+            if void["state"] in ("done", "failed"):
+                return void
+            await asyncio.sleep(0.05)
+
+
+async def test_a_wrong_file_of_consents_is_taken_back_and_may_come_again(
+    desk: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.intake.contact_voids.RECORDS", 2)
+    own = LEADS.splitlines()
+    before = await sent(desk, "\r\n".join((own[0], own[2])), kind="consents", defaults=DEFAULTS)
+    wrong = await sent(desk, LEADS, kind="consents", defaults=DEFAULTS)
+    assert wrong["counts"]["recorded"] == 2, "one was said before"
+    taken_back = await voided(desk, wrong["id"])
+    assert (taken_back["state"], taken_back["done_records"]) == ("done", 2)
+    assert [(await states(desk, one))[0][1] for one in (1, 2, 3)] == [
+        "voided",
+        "incomplete_proof",
+        "voided",
+    ]
+    assert await voided(desk, wrong["id"]) == taken_back
+    # The right file holds the very same row: it is a consent again, and a mistake again.
+    for number in (1, 2):
+        right = await sent(desk, LEADS, kind="consents", defaults=DEFAULTS)
+        assert right["counts"]["recorded"] == 2, number
+        assert sorted(one[1] for one in await states(desk, 1)) == ["valid", "voided"]
+        await voided(desk, right["id"])
+        assert [one[1] for one in await states(desk, 1)] == ["voided"]
+    digests = [
+        PointKeys.from_settings(database.settings).digests.digest(phone(number))[1]
+        for number in (1, 2)
+    ]
+    async with database.reading() as session:
+        found = await known_to(session, digests, at=now())
+    assert [one in found for one in digests] == [False, True]
+    assert before["void"] is None
+
+
+async def test_a_file_of_contracts_is_taken_back_and_no_other_kind_is(
+    desk: httpx.AsyncClient, database: Database, caller: Caller
+) -> None:
+    contracts = "phone,brand,object,from_on\n0639980001,sauerkraut,shoes,2026-02-01\n"
+    done = await sent(desk, contracts, kind="contracts")
+    bound = await caller("contacts:write", channel="dakar")
+    path = f"/v1/contact-imports/{done['id']}/void"
+    assert (await bound.post(path, json={"reason": "no"})).status_code == 403
+    await voided(desk, done["id"])
+    assert await count(database, "contracts") == 0
+    again = await sent(desk, contracts, kind="contracts")
+    assert again["counts"]["recorded"] == 1
+    tried = await sent(desk, contracts, kind="contracts", dry_run="true")
+    await voided(desk, tried["id"])
+    assert await count(database, "contracts") == 1, "a dry run brought nothing"
+    profiles = await sent(desk, "phone,country\n0639980001,FR\n", kind="profiles")
+    refused = await desk.post(
+        f"/v1/contact-imports/{profiles['id']}/void", json={"reason": "wrong"}
+    )
+    assert problem(refused)["type"] == "/problems/not-voidable"
 
 
 async def test_the_other_records_come_by_file_too(

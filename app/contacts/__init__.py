@@ -35,6 +35,7 @@ from .contracts import (
     find_contract,
     record_contracts,
     require_contract,
+    void_contracts,
 )
 from .facts import find_known, known_to
 from .keeping import record_consents
@@ -50,6 +51,7 @@ from .profiles import (
     record_profiles,
     require_profile,
 )
+from .proofs import void_consents
 from .refusals import UnusableRecord, code_of
 from .sealing import SEALED, destroy_old_evidence, evidence_until, forget_contacts
 from .wire import (
@@ -157,5 +159,7 @@ __all__ = [
     "require_contract",
     "require_profile",
     "require_sound",
+    "void_consents",
+    "void_contracts",
     "void_withdrawals",
 ]

@@ -151,6 +151,8 @@ class Consent:
 
     def state(self, at: datetime) -> ConsentState:
         """Tell what it is worth at a moment, for its own brand, object and medium."""
+        if self.proof is Proof.VOIDED:
+            return "voided"
         if self.withdrawn_at is not None and self.withdrawn_at <= at:
             return "withdrawn"
         if self.proof is not Proof.COMPLETE:

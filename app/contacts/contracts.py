@@ -1,6 +1,6 @@
 """Contracts: whose customer somebody is or was, for what, and on which days."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -133,6 +133,13 @@ async def record_contracts(
     written = set((await session.scalars(_KEEP, rows | more)).all())
     found = {row.n - 1: row.id for row in await session.execute(_FIND_SAME, rows)}
     return [Recorded(found[n], point, found[n] in written) for n, point in enumerate(points)]
+
+
+async def void_contracts(session: AsyncSession, contracts: Collection[UUID]) -> None:
+    """Delete contracts that a mistake brought: one that is not there permits nothing."""
+    await session.execute(
+        text("DELETE FROM contracts WHERE id = ANY(:ids)"), {"ids": list(contracts)}
+    )
 
 
 async def find_contract(

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 # From index to index, whatever the planner is told of the sizes; each kind of record in arrays of
 # its own, for a row each would be made of Python objects one by one. The numbers in it are words
-# of this room and of the journal: voice is 1, a refusal 2.
+# of this room and of the journal: voice is 1, a refusal 2,
+# what was voided 4.
 _KNOWN = """
 WITH asked AS MATERIALIZED (
     SELECT p.id, p.digest FROM contact_points p WHERE p.digest = ANY($1::bytea[])
@@ -50,7 +51,8 @@ WITH asked AS MATERIALIZED (
                  AND w.occurred_at >= x.given_at AND w.voided_at IS NULL
            )) AS c_withdrawn
     FROM asked a CROSS JOIN LATERAL (
-        SELECT * FROM consents c WHERE c.point = a.id ORDER BY c.given_at DESC LIMIT 50
+        SELECT * FROM consents c WHERE c.point = a.id AND c.proof <> 4
+        ORDER BY c.given_at DESC LIMIT 50
     ) x
 ), contracted AS (
     SELECT array_agg(a.id) AS k_n, array_agg(x.brand) AS k_brand, array_agg(x.object) AS k_object,

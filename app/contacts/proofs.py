@@ -33,3 +33,8 @@ async def degrade(session: AsyncSession, consents: Collection[UUID], proof: Proo
     await session.execute(
         text("UPDATE consents SET proof = :proof WHERE id = ANY(:ids) AND proof <> :proof"), given
     )
+
+
+async def void_consents(session: AsyncSession, consents: Collection[UUID]) -> None:
+    """Let consents count for nothing that a mistake brought; what they said stays on record."""
+    await degrade(session, consents, Proof.VOIDED)

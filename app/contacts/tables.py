@@ -250,3 +250,24 @@ class ContactRefusal(Base):
     column: Mapped[str] = mapped_column(Text)
     value: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
+
+
+class ContactImportRecord(Base):
+    """That a file of consents or contracts brought a record, by which it can be taken back."""
+
+    __tablename__ = "contact_import_records"
+
+    job: Mapped[UUID] = mapped_column(Uuid, ForeignKey("jobs.id"), primary_key=True)
+    record: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
+class ContactImportVoid(Base):
+    """That a file of consents or contracts was a mistake; the job ``void`` takes it back."""
+
+    __tablename__ = "contact_import_voids"
+
+    job: Mapped[UUID] = mapped_column(Uuid, ForeignKey("jobs.id"), primary_key=True)
+    void: Mapped[UUID] = mapped_column(Uuid, ForeignKey("jobs.id"))
+    voided_at: Mapped[datetime] = mapped_column(_Instant)
+    voided_by: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)

@@ -18,6 +18,7 @@ ConsentState = Literal[
     "other_object",
     "other_medium",
     "third_party_unproven",
+    "voided",
 ]
 """What a person's consents are worth for one brand, object, medium and moment."""
 
@@ -80,6 +81,8 @@ class Proof(IntEnum):
     INCOMPLETE = 2
     UNPROVEN = 3
     """It comes from a supplier without the person's own proof."""
+    VOIDED = 4
+    """It came by a file that was a mistake, and never counts."""
 
 
 @unique

@@ -23,6 +23,7 @@ from .confirmations import (
     seal_confirmation,
 )
 from .contact_imports import CONTACTS, contacts_handler
+from .contact_voids import CONTACTS_VOID, contacts_void_handler
 from .copies import open_copy, seal_copy
 from .desk import (
     TAKE_BACK_WITHIN,
@@ -100,6 +101,7 @@ SEALED = (*_OF_IMPORTS, *_OF_EVENTS)
 __all__ = [
     "ASKED_WITHIN",
     "CONTACTS",
+    "CONTACTS_VOID",
     "DOOR_STATES",
     "IMPORT",
     "IMPORT_STATES",
@@ -154,6 +156,7 @@ __all__ = [
     "confirm",
     "confirm_review",
     "contacts_handler",
+    "contacts_void_handler",
     "count_reviews",
     "count_since",
     "due_on",

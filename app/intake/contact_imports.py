@@ -54,6 +54,7 @@ from app.points import PointKeys
 from .consents import Taken, take_consents
 from .contact_rows import FIELDS, MOMENTS, POINTS, RecordChunk, RecordReader, RowDefaults
 from .contact_trials import Trial
+from .contact_voids import note_records
 from .import_rows import Refused
 
 CONTACTS = "contacts"
@@ -84,6 +85,13 @@ class _Line(NamedTuple):
     number: int
     line: int
     new: Any
+
+
+class _Kept(NamedTuple):
+    """What a row counts as, and the record that it brought if that can be taken back."""
+
+    counts: list[str]
+    record: UUID | None = None
 
 
 class _Doing:
@@ -158,11 +166,11 @@ class _Doing:
                 refused.append(_refused(reader, number, line, problem))
         async with self._work.database.transaction() as session:
             done = await self._record(session, [one.new for one in good], at)
-            for one, status in zip(good, done, strict=True):
-                if isinstance(status, Problem):
-                    refused.append(_refused(reader, one.number, one.line, status))
+            for one, kept in zip(good, done, strict=True):
+                if isinstance(kept, Problem):
+                    refused.append(_refused(reader, one.number, one.line, kept))
                 else:
-                    self._counts.update(status)
+                    self._counts.update(kept.counts)
             await keep_refusals(session, self._work.job.id, refused)
             self._done += chunk.rows
             self._counts["refused"] += len(refused)
@@ -172,17 +180,20 @@ class _Doing:
 
     async def _record(
         self, session: AsyncSession, news: Sequence[Any], at: datetime
-    ) -> list[list[str] | Problem]:
-        """Record rows, or find out what would become of them: what each counts as."""
+    ) -> list[_Kept | Problem]:
+        """Record rows, or find out what would become of them."""
         params = self._work.job.params
         origin = Origin(self._work.job.key, params["channel"], at)
         if not params.get("dry_run"):
-            return await _record(session, self._keys, news, origin)
+            done = await _record(session, self._keys, news, origin)
+            records = [one.record for one in done if isinstance(one, _Kept) and one.record]
+            await note_records(session, self._work.job.id, records)
+            return done
         async with undone(session):
             done = await _record(session, self._keys, news, origin)
         return [
-            status if isinstance(status, Problem) or is_new else [UNCHANGED, *status[1:]]
-            for status, is_new in zip(done, self._trial.are_new(news), strict=True)
+            kept if isinstance(kept, Problem) or is_new else _Kept([UNCHANGED, *kept.counts[1:]])
+            for kept, is_new in zip(done, self._trial.are_new(news), strict=True)
         ]
 
 
@@ -218,32 +229,33 @@ def _refused(reader: RecordReader, number: int, line: int, problem: Problem) -> 
 
 async def _record(
     session: AsyncSession, keys: PointKeys, news: Sequence[Any], origin: Origin
-) -> list[list[str] | Problem]:
-    """Record rows of one kind: for each what it counts as, or why it is refused."""
+) -> list[_Kept | Problem]:
+    """Record rows of one kind: of each what became of it, or why it is refused."""
     if not news:
         return []
     match news[0]:
         case NewConsent():
             taken = await take_consents(session, keys, news, origin)
-            return [_counted(one) if isinstance(one, Taken) else one for one in taken]
+            return [_of_consent(one) if isinstance(one, Taken) else one for one in taken]
         case NewContract():
             kept = await record_contracts(session, keys, news, origin)
-            return [_status(fresh=one.fresh) for one in kept]
+            return [_kept(one.id, fresh=one.fresh) for one in kept]
         case NewAttempt():
             fresh = await record_attempts(session, keys, news, origin)
-            return [_status(fresh=one) for one in fresh]
         case NewProfile():
             fresh = await record_profiles(session, keys, news, origin)
-            return [_status(fresh=one) for one in fresh]
-    raise TypeError("no such record")
+        case _:
+            raise TypeError("no such record")
+    return [_kept(None, fresh=one) for one in fresh]
 
 
-def _counted(taken: Taken) -> list[str]:
-    return [*_status(fresh=taken.fresh), *(["objections"] if taken.objection_stands else [])]
+def _of_consent(taken: Taken) -> _Kept:
+    kept = _kept(taken.id, fresh=taken.fresh)
+    return kept._replace(counts=[*kept.counts, *["objections"] * taken.objection_stands])
 
 
-def _status(*, fresh: bool) -> list[str]:
-    return ["recorded" if fresh else UNCHANGED]
+def _kept(record: UUID | None, *, fresh: bool) -> _Kept:
+    return _Kept(["recorded"], record) if fresh else _Kept([UNCHANGED])
 
 
 async def keep_refusals(session: AsyncSession, job: UUID, rows: Sequence[Refused]) -> None:

@@ -21,7 +21,7 @@ from app.files import (
     keep_file,
     taken_file,
 )
-from app.parties import Caller, requires
+from app.parties import Caller, note, requires
 from app.platform.clock import now
 from app.platform.db import ReadSession, Session, database_of
 from app.platform.idempotency import Once
@@ -34,8 +34,10 @@ from app.points import DefaultRegion
 
 from .contact_imports import CONTACTS, read_refusals
 from .contact_rows import FIELDS, POINTS, RecordKind
+from .contact_voids import CONTACTS_VOID, NotVoidable, begin_contact_void, find_contact_void
 from .import_models import as_text, read_flag, read_object
 from .imports_api import refused_file
+from .models import VoidIn
 
 _IMPORTS = "/v1/contact-imports"
 files = router(_IMPORTS, "contacts", route_class=FileRoute)
@@ -43,6 +45,7 @@ imports = router(_IMPORTS, "contacts")
 ROUTERS = (files, imports)
 
 Writer = Annotated[Caller, requires("contacts:write")]
+Admin = Annotated[Caller, requires("admin")]
 
 Flat = dict[Annotated[str, text(200)], Annotated[str, text(20_000)]]
 
@@ -95,6 +98,15 @@ class ContactImportCounts(Answer):
     objections: int = Field(description="Consents of people whose objection stands all the same")
 
 
+class ContactVoidOut(Answer):
+    """That a file was taken back, and how far that is."""
+
+    voided_at: Instant
+    reason: str
+    state: JobState
+    done_records: int
+
+
 class ContactImportOut(Answer):
     """A file of consents and the like, and how far it is."""
 
@@ -110,10 +122,11 @@ class ContactImportOut(Answer):
     created_at: Instant
     started_at: Instant | None
     ended_at: Instant | None
+    void: ContactVoidOut | None
 
     @classmethod
-    def of(cls, job: Job) -> Self:
-        """Show it."""
+    async def of(cls, job: Job, session: AsyncSession) -> Self:
+        """Show it, with the job of its void."""
         counts = {name: job.counts.get(name, 0) for name in ContactImportCounts.model_fields}
         return cls(
             id=job.id,
@@ -128,7 +141,23 @@ class ContactImportOut(Answer):
             created_at=job.created_at,
             started_at=job.started_at,
             ended_at=job.ended_at,
+            void=await _void_of(session, job),
         )
+
+
+async def _void_of(session: AsyncSession, job: Job) -> ContactVoidOut | None:
+    found = await find_contact_void(session, job.id)
+    if found is None:
+        return None
+    void = await find_job(session, found.void, kind=CONTACTS_VOID)
+    if void is None:
+        raise LookupError(f"no job of the void of {job.id}")
+    return ContactVoidOut(
+        voided_at=found.voided_at,
+        reason=found.reason,
+        state=void.state,
+        done_records=void.done_rows,
+    )
 
 
 @files.post(
@@ -171,7 +200,7 @@ async def begin_contact_import(
         job = await add_job(session, new, most=most)
         # Last: it locks the file, which a refusal after it would wait for, to let it go.
         await keep_file(session, upload.file.id, until=None)
-        answer = ContactImportOut.of(job)
+        answer = await ContactImportOut.of(job, session)
         return await once.remember(answer, status=202, location=f"{_IMPORTS}/{job.id}")
 
 
@@ -182,7 +211,7 @@ async def read_contact_import(
     session: ReadSession,
 ) -> ContactImportOut:
     """Tell how far a file is, and what became of its rows."""
-    return ContactImportOut.of(await _own(session, id, caller))
+    return await ContactImportOut.of(await _own(session, id, caller), session)
 
 
 async def _own(session: AsyncSession, number: UUID, caller: Caller) -> Job:
@@ -207,3 +236,30 @@ async def read_refused_contacts(
     """Tell the rows that were refused, as CSV: line, column, value, reason; the values masked."""
     job = await _own(session, id, caller)
     return refused_file(database_of(request), job.id, read_refusals)
+
+
+@imports.post("/{id}/void", status_code=202, responses=responses(NotVoidable))
+async def void_contact_import(
+    id: UUID,  # noqa: A002 - the name in the address
+    body: VoidIn,
+    caller: Admin,
+    session: Session,
+    once: Once,
+) -> ContactImportOut:
+    """Take back a file of consents or contracts that was a mistake, the whole file.
+
+    Nothing that it was the first to say permits a contact any more, one chunk after the other: its
+    consents stay on record as voided, its contracts go. What others said too must be sent again.
+    A file under way goes no further. To take it back again changes nothing.
+    """
+    await once.replay(by=caller.key)
+    at = now()
+    job = await _own(session, id, caller)
+    begun = await begin_contact_void(
+        session, job, by=caller.actor, reason=body.reason, key=caller.key, at=at
+    )
+    if begun:
+        await note(session, caller.actor, "contact-import.voided", f"contact-import:{id}", at)
+    session.expire_all()
+    shown = await ContactImportOut.of(await _own(session, id, caller), session)
+    return await once.remember(shown, status=202)

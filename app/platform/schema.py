@@ -18,7 +18,7 @@ from app.platform.db import Base, parse_url
 if TYPE_CHECKING:
     from alembic.config import Config
 
-SCHEMA = 18
+SCHEMA = 19
 """The number of the schema this code was written for; each migration writes the next."""
 
 _EMPTY = "This database holds no registry. If it is the right one and new: optout migrate --init"
