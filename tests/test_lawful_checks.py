@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.checks import Counsel, LawfulCheckOut
+from app.checks.scrubbing import _Scrubbing
 from app.contacts import (
     Audience,
     PositiveAct,
@@ -305,6 +306,29 @@ async def test_a_batch_says_of_each_why_and_when(admin: httpx.AsyncClient, book:
         "since": None,
     }
     assert plain["counts"] == {"allow": 4, "block": 1, "unusable": 1}
+
+
+async def test_who_is_reinstated_while_a_file_is_scrubbed_is_judged_by_what_is_on_record(
+    admin: httpx.AsyncClient, book: Book, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mails = [Identifier(Kind.EMAIL, f"m{number}@example.com") for number in range(3)]
+    for person in mails[:2]:
+        await book.registry.object(person)
+    settle = _Scrubbing._settle  # noqa: SLF001 - all is decided, and nothing is settled
+
+    async def reinstated(self: _Scrubbing, *given: Any) -> None:  # noqa: ANN401 - as they came
+        for person in mails[:2]:
+            await book.registry.reinstate(person)
+        await settle(self, *given)
+
+    monkeypatch.setattr(_Scrubbing, "_settle", reinstated)
+    await book.consent(mails[0], medium=Media.EMAIL)
+    content = ("email\n" + "".join(f"{one.value}\n" for one in mails)).encode()
+    said = {"medium": "email", "brand": "lawful", "campaign": json.dumps(CAMPAIGN)}
+    async with working(database):
+        lines = (await result(admin, await scrub(admin, content, **said))).decode().splitlines()
+    told = [line.split(",")[1:3] for line in lines[1:]]
+    assert told == [["allow", ""], *[["block", told[2][1]]] * 2]
 
 
 async def test_a_campaigns_file_comes_back_with_why_and_when(

@@ -132,16 +132,16 @@ class Changes:
 
     since: Mapping[bytes, datetime | None]
 
-    def apply(self, block: Block) -> bool:
-        """Decide the rows of a block anew; tell whether there was any to decide."""
+    def apply(self, block: Block) -> list[tuple[int, bytes]]:
+        """Decide the rows of a block anew: which there were to decide, by which digest."""
         sought = np.frombuffer(b"".join(self.since), np.uint64)[::2]
-        found = False
+        found = []
         for key in range(len(block.digests)):
             for row in np.flatnonzero(np.isin(block.words(key)[:, 0], sought)).tolist():
                 digest = block.digest(row, key)
                 if digest in self.since and digest != NO_DIGEST:
                     block.decide(row, self.since[digest])
-                    found = True
+                    found.append((row, digest))
         return found
 
 

@@ -180,9 +180,9 @@ class _Scrubbing:
                     await self._answer_all(self._answering(groups, campaign, suppressed))
                 else:
                     await self._answer_all(self._copying(*self._before, suppressed))
+                await self._settle(media_type_of(campaign.layout), suppressed)
             finally:
                 await suppressed.stop()
-            await self._settle(media_type_of(campaign.layout))
         await self._write(groups, campaign)
 
     def _fits(self, place: Place) -> bool:
@@ -300,7 +300,7 @@ class _Scrubbing:
     async def _put_again(self, number: int, block: Block) -> None:
         await self._put(number, block, await self._answers.seal_told(number, block), self._at)
 
-    async def _settle(self, media_type: str) -> None:
+    async def _settle(self, media_type: str, suppressed: Suppressed) -> None:
         """Decide anew whoever was changed meanwhile, until all is as of one position."""
         after = self._at.after
         while True:
@@ -308,7 +308,7 @@ class _Scrubbing:
                 after=after, medium=self._scrub.medium, brand=self._scrub.brand, span=_SPAN
             )
             if changed.since:
-                await self._decide_anew(Changes(changed.since))
+                await self._decide_anew(Changes(changed.since), suppressed)
             after = changed.upto
             if changed.upto == changed.position:
                 break
@@ -323,11 +323,16 @@ class _Scrubbing:
             await self._work.save(session, progress)
         self._place = place
 
-    async def _decide_anew(self, changes: Changes) -> None:
+    async def _decide_anew(self, changes: Changes, suppressed: Suppressed) -> None:
         for number in range(self._at.blocks):
             block = await self._answers.read(number)
-            if await asyncio.to_thread(changes.apply, block):
-                await self._put_again(number, block)
+            if not (changed := await asyncio.to_thread(changes.apply, block)):
+                continue
+            if self._judge is not None:
+                # Whoever was blocked was not judged before.
+                asked = {*await suppressed.asked(block), *changed}
+                await self._judge.judge(block, sorted(asked))
+            await self._put_again(number, block)
 
     async def _count(self) -> dict[str, int]:
         """Count the rows by what they are told; of a refresh, those decided otherwise before."""

@@ -8,6 +8,7 @@ are held back with them, and are looked up in vain.
 import asyncio
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import text
 
 from app.platform.db import Database
@@ -31,10 +32,12 @@ class Sieve:
         """Hold back whoever's digest begins with four of these bytes."""
         self._places[np.frombuffer(beginnings, np.uint32) >> self._shift] = True
 
-    def hold_back(self, digests: bytes) -> list[int]:
-        """Tell which of many digests, of 16 bytes each, need a look-up, by index."""
-        held = self._places[np.frombuffer(digests, np.uint32)[::4] >> self._shift]
-        return np.flatnonzero(held).tolist()
+    def hold_back(self, digests: bytes) -> NDArray[np.bool_]:
+        """Tell of each of many digests, of 16 bytes each, whether it needs a look-up."""
+        held: NDArray[np.bool_] = self._places[
+            np.frombuffer(digests, np.uint32)[::4] >> self._shift
+        ]
+        return held
 
 
 async def make_sieve(database: Database, *, rows: int) -> Sieve | None:

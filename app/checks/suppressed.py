@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from app.platform.db import Database
 
-from .answers import NO_DIGEST, Block
+from .answers import ALLOW, DECISION, Block
 from .lookups import LookUps
 from .roll import Roll, read_roll
 from .scrubs import Scrub
@@ -59,7 +61,7 @@ class Suppressed:
                     block.decide(row, at)
 
     async def asked(self, block: Block) -> Asked:
-        """List rows and digests that the registry may know, under each live key."""
+        """List rows that nothing blocks, and their digests that the registry may know."""
         return await asyncio.to_thread(_asked, block, await self._sieve.get())
 
     async def stop(self) -> None:
@@ -69,11 +71,12 @@ class Suppressed:
 
 
 def _asked(block: Block, sieve: Sieve | None) -> Asked:
+    is_open = block.codes & np.uint8(DECISION) == ALLOW
     asked: Asked = []
     for key, digests in enumerate(block.digests):
-        rows = range(len(block)) if sieve is None else sieve.hold_back(digests)
-        asked += [(row, block.digest(row, key)) for row in rows]
-    return [(row, digest) for row, digest in asked if digest != NO_DIGEST]
+        held = is_open if sieve is None else is_open & sieve.hold_back(digests)
+        asked += [(row, block.digest(row, key)) for row in np.flatnonzero(held).tolist()]
+    return asked
 
 
 class _Once(Generic[T]):

@@ -109,7 +109,8 @@ def test_whoever_was_changed_is_decided_anew_and_nobody_else(
     since = {
         digest: None if at is None else EPOCH + at * MICROSECOND for digest, at in changes.items()
     }
-    assert Changes(since).apply(block) == any(one in changes for one in group)
+    expected = [(row, one) for row, one in enumerate(group) if one in changes]
+    assert Changes(since).apply(block) == expected
     for row, one in enumerate(group):
         told = (BLOCK | DUPLICATE, 7) if any(one) else (UNUSABLE, 7)
         if one in changes:
