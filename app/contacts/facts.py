@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from app.platform.db import RawConnection
 
+_MOST_READ = 200
+"""Calls of somebody that are read: nobody is called as often who may be called at all."""
+
 # From index to index, whatever the planner is told of the sizes; each kind of record in arrays of
 # its own, for a row each would be made of Python objects one by one. The numbers in it are words
 # of this room and of the journal: voice is 1, a refusal 2,
@@ -68,7 +71,7 @@ WITH asked AS MATERIALIZED (
         SELECT brand, attempted_at FROM contact_attempts t
         WHERE t.point = a.id AND t.medium = 1 AND t.attempted_at <= $2
           AND t.attempted_at > $2 - make_interval(days => $3)
-        ORDER BY t.attempted_at DESC LIMIT 200
+        ORDER BY t.attempted_at DESC LIMIT $5
     ) x
 ), refused AS (
     SELECT array_agg(a.id) AS r_n, array_agg(x.brand) AS r_brand, array_agg(x.occurred_at) AS r_at
@@ -115,7 +118,7 @@ async def find_known(
     the last days before ``at`` that a cap could count, and all that were refused. The profile is
     the present one, or of a ``past`` moment the one that stood then; none may have.
     """
-    row = await connection.fetchrow(_KNOWN, list(digests), at, COUNTED_FOR.days, past)
+    row = await connection.fetchrow(_KNOWN, list(digests), at, COUNTED_FOR.days, past, _MOST_READ)
     if row is None:
         raise RuntimeError("a query of aggregates gives a row")
     digest_of = dict(zip(row["a_id"] or (), row["a_digest"] or (), strict=True))
@@ -205,6 +208,10 @@ def _attempts(row: "Record") -> Mapping[int, list[AttemptRecord]]:
     brands = [brand or None for brand in row["t_brand"] or ()]
     calls = map(AttemptRecord, brands, row["t_at"] or ())
     found = {**_by_point(row["t_n"], calls)}
+    for n, some in found.items():
+        if len(some) >= _MOST_READ:
+            # Whose they are of those that were not read, nobody knows: they count for everybody.
+            found[n] = [one._replace(brand=None) for one in some]
     refused = list(_columns(row, "r_n", "r_brand", "r_at"))
     for n, brand, at in refused:
         call = AttemptRecord(None if brand == EVERY_BRAND else brand, at, refused=True)
