@@ -20,8 +20,8 @@ from app.points import (
     DefaultRegion,
     MaskedOut,
     PointKeys,
-    SearchIn,
     ThePointKeys,
+    TheSought,
     UnusableIdentifier,
     find_point,
 )
@@ -150,19 +150,16 @@ async def record_contract_batch(
 
 @contracts.post("/search", responses=responses(UnusableIdentifier))
 async def search_contracts(
-    body: SearchIn,
     caller: Reader,
+    sought: TheSought,
     session: ReadSession,
     keys: ThePointKeys,
     directory: TheDirectory,
-    region: DefaultRegion,
 ) -> wire.ContractsOut:
     """Tell the contracts of one contact point. A key bound to a channel sees that one's."""
-    identifier = body.identifier.read(region=region)
-    point = await find_point(session, keys, identifier)
-    found = await contracts_on(session, keys.vault, point, channel=caller.channel)
+    found = await contracts_on(session, keys.vault, sought.point, channel=caller.channel)
     return wire.ContractsOut(
-        identifier=MaskedOut.of(identifier),
+        identifier=sought.masked,
         contracts=[await wire.ContractOut.of(one, directory) for one in found],
     )
 
@@ -228,19 +225,15 @@ async def record_attempt_batch(
 
 @attempts.post("/search", responses=responses(UnusableIdentifier))
 async def search_attempts(
-    body: SearchIn,
     caller: Reader,
+    sought: TheSought,
     session: ReadSession,
-    keys: ThePointKeys,
     directory: TheDirectory,
-    region: DefaultRegion,
 ) -> wire.AttemptsOut:
     """Tell the attempts on one contact point. A key bound to a channel sees that one's."""
-    identifier = body.identifier.read(region=region)
-    point = await find_point(session, keys, identifier)
-    found = await attempts_on(session, point, channel=caller.channel)
+    found = await attempts_on(session, sought.point, channel=caller.channel)
     return wire.AttemptsOut(
-        identifier=MaskedOut.of(identifier),
+        identifier=sought.masked,
         attempts=[await wire.AttemptOut.of(one, directory) for one in found],
     )
 
@@ -298,17 +291,11 @@ async def record_profile_batch(
 
 @profiles.post("/search", responses=responses(UnusableIdentifier))
 async def search_profiles(
-    body: SearchIn,
-    _caller: Reader,
-    session: ReadSession,
-    keys: ThePointKeys,
-    region: DefaultRegion,
+    _caller: Reader, sought: TheSought, session: ReadSession, keys: ThePointKeys
 ) -> wire.FoundProfile:
     """Tell the profile of one contact point."""
-    identifier = body.identifier.read(region=region)
-    point = await find_point(session, keys, identifier)
-    found = await find_profile(session, keys.vault, point)
+    found = await find_profile(session, keys.vault, sought.point)
     return wire.FoundProfile(
-        identifier=MaskedOut.of(identifier),
+        identifier=sought.masked,
         profile=None if found is None else wire.ProfileOut.of(found),
     )

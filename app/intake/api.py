@@ -27,11 +27,9 @@ from app.platform.web import router
 from app.points import (
     DefaultRegion,
     IdentifierIn,
-    MaskedOut,
-    SearchIn,
     ThePointKeys,
+    TheSought,
     UnusableIdentifier,
-    find_point,
 )
 from app.registry import Lifting, ObjectionIsNewer, WiderObjectionStands
 
@@ -203,22 +201,18 @@ async def void_opt_out(
 
 @suppressions.post("/search", responses=responses(UnusableIdentifier))
 async def search_suppressions(
-    body: SearchIn,
     caller: Reader,
+    sought: TheSought,
     session: ReadSession,
-    keys: ThePointKeys,
     directory: TheDirectory,
-    region: DefaultRegion,
 ) -> wire.SearchOut:
     """Tell what is suppressed for one contact point, and how that came.
 
     A key bound to a channel sees the state, and of the history what that channel recorded.
     """
-    identifier = body.identifier.read(region=region)
-    point = await find_point(session, keys, identifier)
-    history = await read_history(session, point, channel=caller.channel)
+    history = await read_history(session, sought.point, channel=caller.channel)
     return wire.SearchOut(
-        identifier=MaskedOut.of(identifier),
+        identifier=sought.masked,
         suppressions=[await wire.StateOut.of(state, directory) for state in history.states],
         history=[await wire.HistoryOut.of(act, directory) for act in history.acts],
     )

@@ -40,12 +40,10 @@ from app.platform.pages import Page, cut
 from app.platform.problems import Problem
 from app.platform.web import BatchRoute, router
 from app.points import (
-    DefaultRegion,
     MaskedOut,
-    SearchIn,
     ThePointKeys,
+    TheSought,
     UnusableIdentifier,
-    find_point,
 )
 
 from . import consent_models as wire
@@ -133,19 +131,16 @@ def _line(taken: Taken | Problem) -> wire.ConsentLineOut:
 
 @consents.post("/search", responses=responses(UnusableIdentifier))
 async def search_consents(
-    body: SearchIn,
     caller: Reader,
+    sought: TheSought,
     session: ReadSession,
     keys: ThePointKeys,
     directory: TheDirectory,
-    region: DefaultRegion,
 ) -> wire.ConsentsOut:
     """Tell the consents of one contact point. A key bound to a channel sees that one's."""
-    identifier = body.identifier.read(region=region)
-    point = await find_point(session, keys, identifier)
-    found = await consents_on(session, keys.vault, point, channel=caller.channel)
+    found = await consents_on(session, keys.vault, sought.point, channel=caller.channel)
     return wire.ConsentsOut(
-        identifier=MaskedOut.of(identifier),
+        identifier=sought.masked,
         consents=await _show(session, found, directory, now()),
     )
 

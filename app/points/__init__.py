@@ -5,7 +5,7 @@ an answer takes.
 """
 
 from . import tables as tables
-from .access import DefaultRegion, ThePointKeys
+from .access import DefaultRegion, Sought, ThePointKeys, TheSought
 from .bulk import Claimed, Prepared, claim_many, find_many, prepare_points, reseal
 from .merging import Read, find_merged, find_stale, merge_stale, read_again
 from .opening import open_registry
@@ -25,7 +25,7 @@ from .points import (
 )
 from .reading import UnusableIdentifier, read_identifier
 from .rotation import SEALED, rekey_points
-from .wire import IdentifierIn, MaskedOut, SearchIn
+from .wire import IdentifierIn, MaskedOut
 
 __all__ = [
     "SEALED",
@@ -40,8 +40,9 @@ __all__ = [
     "PointKeys",
     "Prepared",
     "Read",
-    "SearchIn",
+    "Sought",
     "ThePointKeys",
+    "TheSought",
     "UnusableIdentifier",
     "claim_many",
     "claim_points",
