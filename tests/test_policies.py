@@ -9,6 +9,7 @@ from app.cli import policy  # noqa: F401 - it hangs its command on the app
 from app.cli.root import app
 from tests.book import told
 from tests.conftest import Caller
+from tests.test_policy import CASES
 
 
 def _run(*words: str) -> Result:
@@ -73,6 +74,21 @@ async def test_rules_are_evaluated_under_given_facts(caller: Caller) -> None:
     for wrong in ({"facts": {"consent": "fine"}}, {"facts": {"x": 1}}, {"country": "fr"}):
         refused = await reader.post("/v1/policies/evaluate", json={**body, **wrong})
         assert refused.status_code == 422
+
+
+async def test_each_dated_case_is_answered_alike_over_the_wire(caller: Caller) -> None:
+    reader = await caller("parties:read")
+    for case in CASES:
+        medium, _, how = case["medium"].partition("_")
+        body = {
+            "at": f"{case['at']}T12:00:00Z",
+            "medium": medium,
+            "automated": how == "auto",
+            **{name: case[name] for name in ("country", "audience", "facts")},
+        }
+        answer = await reader.post("/v1/policies/evaluate", json=body)
+        assert answer.status_code == 200, (case["number"], answer.text)
+        assert told(answer.json()) == (case["decision"], [case["reason"]]), case["number"]
 
 
 def test_the_command_explains_a_decision_without_a_registry() -> None:
