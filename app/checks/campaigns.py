@@ -42,9 +42,9 @@ from .digesting import Cells, Column
 
 ROWS = 65_536
 """Rows that are decided together, at least; a batch of a file's reader may have more."""
-CHARACTERS = 4_194_304
+CHARACTERS = 2_097_152
 """Of the rows that are decided together, from which on there are enough."""
-GROUPING = 2
+GROUPING = 3
 """Counts the ways in which rows were ever grouped, and answers kept by the group."""
 APPENDED = ("decision", "code", "since")
 APPENDED_BY_LAW = (*APPENDED, "next_allowed_at")
@@ -148,15 +148,25 @@ def read_groups(source: BinaryIO, layout: Layout) -> Iterator[list[Batch]]:
         rows += len(batch)
         characters += sum(map(len, batch.raws)) if batch.text is None else len(batch.text)
         if rows >= ROWS or characters >= CHARACTERS:
-            yield group
+            yield _joined(group)
             group, rows, characters = [], 0, 0
     if group:
-        yield group
+        yield _joined(group)
+
+
+def _joined(group: list[Batch]) -> list[Batch]:
+    """Make one batch of plain ones: many small texts leave holes in memory where they were."""
+    text = text_of(group)
+    if text is None:
+        return group
+    lines = range(group[0].lines[0], group[-1].lines[-1] + 1)
+    return [Batch(group[0].number, lines, [], None, text=text)]
 
 
 def text_of(batches: Sequence[Batch]) -> str | None:
     """Give the text of a group of which each line is a plain row, as of ``Batch.text``."""
     texts = [batch.text for batch in batches if batch.text is not None]
+    # Joined, a text alone is itself.
     return "".join(texts) if len(texts) == len(batches) else None
 
 

@@ -48,8 +48,7 @@ async def _suspects(answers: Answers, blocks: int, part: int, parts: int) -> NDA
 
 def _beginnings(block: Block, part: int, parts: int) -> NDArray[np.uint32]:
     beginnings = _all_beginnings(block)
-    if parts == 1:
-        return beginnings
+    # A copy: what is kept must not hold on to the whole digests.
     taken: NDArray[np.uint32] = beginnings[beginnings % np.uint32(parts) == part]
     return taken
 

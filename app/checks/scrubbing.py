@@ -355,7 +355,8 @@ class _Scrubbing:
                 await keep_file(session, file, until=self._scrub.expires_at)
                 await self._work.save(session, Progress(result=file))
             await self._put_text(file, write_head(campaign, result), written=0)
-        async for text in in_order(self._writing(groups, campaign, result), ahead=_AHEAD):
+        # One thread at a time writes text: more of it in hand would only take memory.
+        async for text in in_order(self._writing(groups, campaign, result), ahead=1):
             await self._put_text(file, text, written=self._at.written + 1)
         await storage.complete(StoredFile(file, self._at.size, None, None))
 
