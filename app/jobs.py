@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import uvloop
 
-from app.checks import Counsel, Digester, LookUps, Tools, scrubber
+from app.checks import Counsel, LookUps
 from app.files import POLL_SECONDS, Handler, JobRunner, Storage
 from app.intake import (
     CONTACTS,
@@ -31,6 +31,7 @@ from app.platform.db import Unavailable
 from app.platform.logs import get_logger
 from app.platform.supervision import end_with_supervisor
 from app.points import open_registry
+from app.scrubbing import Digester, Tools, scrubber
 from app.settings import Settings, read_settings
 
 _NICENESS = 5

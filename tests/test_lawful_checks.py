@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.checks import Counsel, LawfulCheckOut
-from app.checks.scrubbing import _Scrubbing
 from app.contacts import (
     Audience,
     PositiveAct,
@@ -22,6 +21,7 @@ from app.identifiers import Identifier, mask
 from app.journal import Kind, Media
 from app.platform.clock import now
 from app.platform.db import Database
+from app.scrubbing.job import _Scrubbing
 from tests.acts import phone
 from tests.book import OBJECT, OTHER, Book, told
 from tests.conftest import Caller

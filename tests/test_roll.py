@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from app.checks import roll
-from app.checks.answers import Block
 from app.checks.lookups import LookUps
 from app.checks.scrubs import Scrub
-from app.checks.suppressed import Suppressed
 from app.journal import Media
 from app.platform.db import Database
+from app.scrubbing import roll
+from app.scrubbing.answers import Block
+from app.scrubbing.suppressed import Suppressed
 from tests.acts import Registry, minute, phone
 
 PEOPLE = 40

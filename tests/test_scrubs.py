@@ -5,10 +5,10 @@ import io
 import random
 import zipfile
 
-from app.checks.campaigns import read_groups
 from app.files import read_layout
 from app.journal import Media
 from app.platform.db import Database
+from app.scrubbing.campaigns import read_groups
 from tests.acts import Registry, minute, phone
 from tests.conftest import Caller
 from tests.scrubbing import ended, result, scrub, working

@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.checks import answers as kept
-from app.checks import campaigns, groups, roll
-from app.checks.answers import Block
-from app.checks.suppressed import Suppressed
 from app.files import Storage, reading
 from app.journal import Media
 from app.platform.clock import now
 from app.platform.db import Database
 from app.points import PointKeys
+from app.scrubbing import answers as kept
+from app.scrubbing import campaigns, groups, roll
+from app.scrubbing.answers import Block
+from app.scrubbing.suppressed import Suppressed
 from tests.acts import Registry, minute, phone
 from tests.conftest import Caller
 from tests.resting import at_rest

@@ -1,19 +1,19 @@
 """May I contact this person? One check, or many; the answer is never older than the question.
 
 A check writes nothing and caches nothing that an opt-out could change; without PostgreSQL's answer
-it answers nobody. A scrub asks the same about each row of a file, as a job, all as of one position.
+it answers nobody. A scrub asks the same about each row of a file; it is queued here, and done in
+`scrubbing`.
 """
 
 from . import api, policies_api, scrubs_api
 from .api import Desk
 from .batches import ALLOW, UNUSABLE, Decided, Line, decide_many
-from .counsel import Counsel, load_law
-from .digesting import Digester
+from .counsel import Counsel, load_law, together
+from .lawful_batches import Judge
 from .lawful_models import LawfulCheckOut
 from .lookups import LookUps
 from .policies_api import evaluated
 from .policies_models import EvaluationIn
-from .scrubbing import Tools, scrubber
 from .scrubs import KIND as SCRUB
 from .scrubs import Scrub, cancel_scrub, find_scrub, queue_scrub, require_result
 from .scrubs_api import ScrubIn, hand_out, stored_of
@@ -28,14 +28,13 @@ __all__ = [
     "Counsel",
     "Decided",
     "Desk",
-    "Digester",
     "EvaluationIn",
+    "Judge",
     "LawfulCheckOut",
     "Line",
     "LookUps",
     "Scrub",
     "ScrubIn",
-    "Tools",
     "cancel_scrub",
     "decide_many",
     "evaluated",
@@ -44,6 +43,6 @@ __all__ = [
     "load_law",
     "queue_scrub",
     "require_result",
-    "scrubber",
     "stored_of",
+    "together",
 ]

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.checks import duplicates
-from app.checks.answers import ALLOW, BLANK, BLOCK, DUPLICATE, UNUSABLE, Answers, Block, Changes
-from app.checks.campaigns import Campaign, blank_rows, result_of, write_rows
-from app.checks.roll import Roll
 from app.files import Batch, Storage, column_of, read_batches, read_layout
 from app.journal import Kind
+from app.scrubbing import duplicates
+from app.scrubbing.answers import ALLOW, BLANK, BLOCK, DUPLICATE, UNUSABLE, Answers, Block, Changes
+from app.scrubbing.campaigns import Campaign, blank_rows, result_of, write_rows
+from app.scrubbing.roll import Roll
 
 EPOCH, MILLENNIUM = datetime(1970, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -5,12 +5,10 @@ from array import array
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from app.checks import Counsel, Judge, Scrub, together
 from app.policy import Brief, Hearing, Known
 
 from .answers import Block
-from .counsel import Counsel, together
-from .lawful_batches import Judge
-from .scrubs import Scrub
 
 _LOOKED_UP = 10_000
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.checks import SCRUB, Counsel, LookUps, Scrub
 from app.files import (
     NO_KEY,
     BadFile,
@@ -53,15 +54,12 @@ from .campaigns import (
     write_head,
     write_rows,
 )
-from .counsel import Counsel
 from .digesting import Cells, Digester
 from .duplicates import mark_duplicates
 from .groups import Groups
 from .judged import Judged
-from .lawful_scrubs import RowJudge
-from .lookups import LookUps
+from .lawful import RowJudge
 from .ordered import in_order
-from .scrubs import KIND, Scrub
 from .suppressed import Suppressed
 
 _AHEAD = 3
@@ -212,7 +210,7 @@ class _Scrubbing:
     async def _find_before(self, scrub: UUID) -> tuple[Answers, Place]:
         """Find what the scrub that is refreshed has answered."""
         async with self._tools.database.reading() as session:
-            job = await find_job(session, scrub, kind=KIND)
+            job = await find_job(session, scrub, kind=SCRUB)
         place = None if job is None else _place_of(job)
         if job is None or place is None or job.position is None:
             raise FileGone(str(scrub))

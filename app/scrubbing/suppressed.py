@@ -6,12 +6,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from app.checks import LookUps, Scrub
 from app.platform.db import Database
 
 from .answers import ALLOW, DECISION, Block
-from .lookups import LookUps
 from .roll import Roll, read_roll
-from .scrubs import Scrub
 from .sieve import Sieve, make_sieve
 
 _LOOKED_UP = 10_000
