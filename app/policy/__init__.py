@@ -6,15 +6,14 @@ person. What is on record about somebody comes in as ``Known``; packs only compa
 """
 
 from .calendars import closing, holiday_name, local_date, opening, spans_of
-from .codex import OwnPack, packaged, the_law
+from .codex import OwnPack, packaged, read_pack, the_law
 from .consents import lasts_until, years_later
 from .evaluating import evaluate
 from .facts import FACTS, NO_FACTS, Facts, Objection, Purpose, Sector
 from .judging import Brief, Hearing
 from .law import Chapter, Law
-from .packs import CallerIds, Hours, Pack, Parameter, Rule
+from .packs import BadPack, CallerIds, Hours, Pack, Parameter, Rule
 from .places import ZONES, Places, Source, places_of, zones_of
-from .reading import BadPack, read_pack
 from .records import (
     ATTEMPT_DAYS,
     MOST_ATTEMPTS,

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from .calendars import has_holidays
 from .law import Law
-from .packs import Pack
-from .reading import BadPack, read_pack
+from .packs import BadPack, Pack
 
 FOLDER = Path(__file__).parent / "packs"
 
@@ -18,6 +17,17 @@ class OwnPack:
 
     file: str
     text: str
+
+
+def read_pack(file: str, text: str) -> Pack:
+    """Read a pack; ``file`` is only named where something is wrong.
+
+    Raises:
+        BadPack: it is no pack; of several faults the first.
+    """
+    from .reading import read  # noqa: PLC0415 - YAML is for whoever asks the law
+
+    return read(file, text)
 
 
 @lru_cache(maxsize=1)

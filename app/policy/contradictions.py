@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
-from .packs import ENDED_BY_TIME, GROWING, Dated, Pack, Parameter, Rule
-from .reading import BadPack
+from .packs import ENDED_BY_TIME, GROWING, BadPack, Dated, Pack, Parameter, Rule
 from .records import ATTEMPT_DAYS, MOST_ATTEMPTS
 
 _OWN_KINDS = ("prohibit", "constrain", "oblige")

@@ -11,6 +11,11 @@ from typing import Literal
 from .facts import FACTS, Facts
 from .words import Audience, Confidence, Medium
 
+
+class BadPack(Exception):  # noqa: N818 - it names what is bad, and where
+    """A pack that is not loaded; the message says in which file and line, and why."""
+
+
 RuleKind = Literal["prohibit", "review", "constrain", "permit", "oblige"]
 """``oblige`` decides nothing: it says what a contact that is not blocked must do."""
 

@@ -13,6 +13,7 @@ import yaml
 
 from .facts import FACTS
 from .packs import (
+    BadPack,
     CallerIds,
     Hours,
     Pack,
@@ -45,11 +46,7 @@ _AUDIENCES: tuple[Audience, ...] = ("consumer", "professional")
 _DAY_MINUTES = 24 * 60
 
 
-class BadPack(Exception):  # noqa: N818 - it names what is bad, and where
-    """A pack that is not loaded; the message says in which file and line, and why."""
-
-
-def read_pack(file: str, text: str) -> Pack:
+def read(file: str, text: str) -> Pack:
     """Read a pack; ``file`` is only named where something is wrong.
 
     Raises:
