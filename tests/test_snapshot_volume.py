@@ -258,6 +258,7 @@ async def test_a_reader_who_stands_still_is_left(
     # Past the sockets, whose buffers would take all of a list that a test has time to make.
     monkeypatch.setattr(snapshot_api, "_PATIENCE_SECONDS", 0.2)
     monkeypatch.setattr(snapshots, "_PIECE", 10)
+    monkeypatch.setattr(snapshots, "_PIECES", 1)
     await registry.object(*(phone(number) for number in range(95)))
     sent: list[MutableMapping[str, Any]] = []
 
@@ -303,6 +304,7 @@ async def test_no_more_than_the_next_page_is_read_ahead(
 ) -> None:
     monkeypatch.setattr(snapshots, "_PAGE", 10)
     monkeypatch.setattr(snapshots, "_PIECE", 5)
+    monkeypatch.setattr(snapshots, "_PIECES", 1)
     await registry.object(*(phone(number) for number in range(95)))
     assert puller
     counting = Counting(registry.database, registry.keys, Directory(registry.database))

@@ -42,7 +42,11 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
 _PAGE = 5_000
-_PIECE = 1_000
+_PIECE = 200
+"""Rows that are written in one turn of the loop, in half a millisecond: what is read of the next
+pages meanwhile, and checks, have the turns between."""
+_PIECES = 5
+"""Pieces that are sent together."""
 _AT_ONCE = 16
 """Lists that one process sends at a time; each holds two pages, some 5 MB."""
 
@@ -171,12 +175,18 @@ class Snapshots:
         async with self._pages(after, snapshot.follower.scope, lines.ending) as pages:
             async for page in pages:
                 brands = await brand_slugs(self._directory, {row["brand"] for row in page})
+                written: list[bytes] = []
                 for begin in range(0, len(page), _PIECE):
                     async with self._turn:
                         piece, count = lines.write(page[begin : begin + _PIECE], brands)
                         await asyncio.sleep(0)
                     sending.lines += count
-                    yield piece
+                    written.append(piece)
+                    if len(written) == _PIECES:
+                        yield b"".join(written)
+                        written.clear()
+                if written:
+                    yield b"".join(written)
 
     @asynccontextmanager
     async def _pages(
