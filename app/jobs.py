@@ -38,6 +38,8 @@ _NICENESS = 5
 _GARBAGE = (100_000, 50, 50)
 _TURN = 0.0005
 WORKERS = 2
+_BATCHES = 2
+"""Look-ups of records at a time: while one is read, PostgreSQL makes the next."""
 _FORGET_EVERY = 2.0
 
 log = get_logger(__name__)
@@ -85,7 +87,7 @@ async def work(
     async with open_registry(settings) as (database, keys):
         storage = Storage.of(database, keys.vault)
         look_ups = LookUps(database, keys.digests.numbers)
-        counsel = Counsel(database, keys.digests.numbers)
+        counsel = Counsel(database, keys.digests.numbers, batches=_BATCHES)
         digester = Digester(keys.digests, workers=workers)
         tools = Tools(database, storage, look_ups, counsel, digester, keys.digests.numbers)
         try:

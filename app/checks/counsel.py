@@ -67,12 +67,17 @@ class _Loaded:
 
 
 class Counsel:
-    """What one process asks the law with: single checks on one connection, batches on another."""
+    """What one process asks the law with: single checks on one connection, batches on others."""
 
     def __init__(
-        self, database: Database, key_numbers: Collection[int], *, tables: str = PHONE_TABLES
+        self,
+        database: Database,
+        key_numbers: Collection[int],
+        *,
+        tables: str = PHONE_TABLES,
+        batches: int = 1,
     ) -> None:
-        """Take the database; nothing connects yet.
+        """Take the database; nothing connects yet. ``batches`` are looked up at a time.
 
         Raises:
             BadPack: the operator's own pack cannot be in force.
@@ -86,9 +91,13 @@ class Counsel:
         self._ready: _Loaded | None = None
         self._one_loads = asyncio.Lock()
         self._singles = Line(database, "records", key_numbers, tables)
-        self._batches = Line(database, "records of batches", key_numbers, tables)
+        self._batches = [
+            Line(database, "records of batches", key_numbers, tables) for _ in range(batches)
+        ]
+        self._free: asyncio.Queue[Line] = asyncio.Queue()
+        for line in self._batches:
+            self._free.put_nowait(line)
         self._merged: Merged[bytes, Known] = Merged(self._look_up)
-        self._one_batch = asyncio.Lock()
 
     @property
     def is_loaded(self) -> bool:
@@ -151,16 +160,19 @@ class Counsel:
         """
         if not digests:
             return {}
-        async with self._one_batch:
-            return await self._batches.use(
+        line = await self._free.get()
+        try:
+            return await line.use(
                 lambda connection: find_known(connection, digests, at=at, past=past)
             )
+        finally:
+            self._free.put_nowait(line)
 
     async def stop(self) -> None:
-        """Close both connections."""
+        """Close every connection."""
         await self._merged.settled()
-        await self._singles.close()
-        await self._batches.close()
+        for line in (self._singles, *self._batches):
+            await line.close()
 
 
 def together(some: Sequence[Known]) -> Known:
