@@ -16,6 +16,7 @@ from app.registry import Digest
 
 from .digests import MOST_PARTS, Asked, BeyondTheJournal, Of, Part, Survey, survey
 from .journal_api import Follower
+from .models import journal_cursor
 
 digest = router("/v1/journal/digest", "journal")
 
@@ -35,11 +36,7 @@ class DigestQuery(WireModel):
     of: Of = Field("all", description="`own`: what is suppressed for the key's database")
     cursor: Annotated[
         str | None,
-        Field(
-            max_length=200,
-            pattern="^[A-Za-z0-9_-]+$",
-            description="A cursor of yours, to learn of a fork instead of differences",
-        ),
+        journal_cursor("A cursor of yours, to learn of a fork instead of differences"),
     ] = None
 
     @property

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
+from pydantic.fields import FieldInfo
 
 from app.journal import (
     EVERY_MEDIUM,
@@ -306,16 +307,19 @@ class AttemptOut(Answer):
         )
 
 
+def journal_cursor(description: str | None = None) -> FieldInfo:
+    """Bound the text of a cursor of the journal."""
+    bounds: FieldInfo = Field(max_length=200, pattern="^[A-Za-z0-9_-]+$", description=description)
+    return bounds
+
+
 class JournalQuery(WireModel):
     """From where, how many, and how long to wait."""
 
     cursor: Annotated[
         str | None,
-        Field(
-            max_length=200,
-            pattern="^[A-Za-z0-9_-]+$",
-            description="`next_cursor` of before, a `Journal-Cursor`, or `latest`; "
-            "left out: from the beginning",
+        journal_cursor(
+            "`next_cursor` of before, a `Journal-Cursor`, or `latest`; left out: from the beginning"
         ),
     ] = None
     limit: Annotated[int, Field(ge=1, le=1_000)] = 500
@@ -366,7 +370,7 @@ class FeedOut(Answer):
 class AcknowledgementIn(WireModel):
     """Applied up to here."""
 
-    cursor: Annotated[str, Field(max_length=200, pattern="^[A-Za-z0-9_-]+$")]
+    cursor: Annotated[str, journal_cursor()]
 
 
 class AcknowledgementOut(Answer):

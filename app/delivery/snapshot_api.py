@@ -35,6 +35,7 @@ from .codings import NotAcceptable, choose_coding, choose_type
 from .feed import SNAPSHOT
 from .journal_api import Follower
 from .lines import SnapshotFormat
+from .models import journal_cursor
 from .snapshots import Held, Sending, Snapshots
 
 snapshot = router(SNAPSHOT, "journal")
@@ -98,11 +99,9 @@ class SnapshotQuery(WireModel):
 
     cursor: Annotated[
         str | None,
-        Field(
-            max_length=200,
-            pattern="^[A-Za-z0-9_-]+$",
-            description="The `Journal-Cursor` that came with what is held; it stays the one to "
-            "follow the journal from",
+        journal_cursor(
+            "The `Journal-Cursor` that came with what is held; it stays the one to follow the "
+            "journal from"
         ),
     ] = None
     after: Annotated[
