@@ -63,10 +63,4 @@ def _wanted(channel: Channel, asked: Asked) -> bool:
 
 def _in_force(keys: Sequence[Key], at: datetime) -> Counter[str]:
     """Count the keys in force that are bound to a channel, by its slug."""
-    return Counter(
-        key.channel
-        for key in keys
-        if key.channel is not None
-        and key.revoked_at is None
-        and (key.expires_at is None or key.expires_at > at)
-    )
+    return Counter(key.channel for key in keys if key.channel is not None and key.is_in_force(at))

@@ -63,8 +63,8 @@ def _bound_to(key: Key) -> str:
 
 
 def _wanted(key: Key, asked: Asked, at: datetime) -> bool:
-    ended = key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= at)
-    state = {"all": True, "ended": ended}.get(asked.text("state") or "", not ended)
+    in_force = key.is_in_force(at)
+    state = {"all": True, "ended": not in_force}.get(asked.text("state") or "", in_force)
     scope = asked.text("scope")
     sought = (asked.text("q") or "").casefold()
     bound = asked.text("bound") in (None, _bound_to(key))

@@ -41,6 +41,11 @@ class Key:
     revoked_at: datetime | None
     last_used_at: datetime | None
 
+    def is_in_force(self, at: datetime) -> bool:
+        """Tell whether it opens anything: neither revoked nor past its end."""
+        is_over = self.expires_at is not None and self.expires_at <= at
+        return self.revoked_at is None and not is_over
+
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
