@@ -38,8 +38,7 @@ _MOST_READ = 200
 
 # From index to index, whatever the planner is told of the sizes; each kind of record in arrays of
 # its own, for a row each would be made of Python objects one by one. The numbers in it are words
-# of this room and of the journal: voice is 1, a refusal 2,
-# what was voided 4.
+# of this room and of the journal: voice is 1, a refusal 2, what was voided 4.
 _KNOWN = """
 WITH asked AS MATERIALIZED (
     SELECT p.id, p.digest FROM contact_points p WHERE p.digest = ANY($1::bytea[])

@@ -198,18 +198,15 @@ class AttemptRow(Base):
     channel: Mapped[int | None] = mapped_column(SmallInteger)
 
 
-class ProfileRow(Base):
+class _Profile:
     """What is known of the person behind a contact point and decides which rules hold.
 
     ``fits`` are the objects that fit a professional's job; ``evidence``, how one knows, is sealed.
     """
 
-    __tablename__ = "contact_profiles"
-
     point: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("contact_points.id"), primary_key=True, autoincrement=False
     )
-    recorded_at: Mapped[datetime] = mapped_column(_Instant)
     key: Mapped[int] = mapped_column(Integer)
     audience: Mapped[int] = mapped_column(SmallInteger)
     sole_trader: Mapped[bool | None]
@@ -219,24 +216,22 @@ class ProfileRow(Base):
     evidence: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
-class ProfileVersion(Base):
+class ProfileRow(_Profile, Base):
+    """What is known of somebody now."""
+
+    __tablename__ = "contact_profiles"
+
+    recorded_at: Mapped[datetime] = mapped_column(_Instant)
+
+
+class ProfileVersion(_Profile, Base):
     """What was known of somebody until ``superseded_at``, to judge the moments before by it."""
 
     __tablename__ = "contact_profile_versions"
     __table_args__ = (Index("ix_contact_profile_versions_superseded_at", "superseded_at"),)
 
-    point: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("contact_points.id"), primary_key=True, autoincrement=False
-    )
     recorded_at: Mapped[datetime] = mapped_column(_Instant, primary_key=True)
     superseded_at: Mapped[datetime] = mapped_column(_Instant)
-    key: Mapped[int] = mapped_column(Integer)
-    audience: Mapped[int] = mapped_column(SmallInteger)
-    sole_trader: Mapped[bool | None]
-    country: Mapped[str | None] = mapped_column(Text)
-    time_zone: Mapped[str | None] = mapped_column(Text)
-    fits: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default=text("'{}'"))
-    evidence: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class ContactRefusal(Base):

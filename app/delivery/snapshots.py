@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _PAGE = 5_000
 _PIECE = 200
 """Rows that are written in one turn of the loop, in half a millisecond: what is read of the next
-pages meanwhile, and checks, have the turns between."""
+page meanwhile, and checks, have the turns between."""
 _PIECES = 5
 """Pieces that are sent together."""
 _AT_ONCE = 16
