@@ -56,7 +56,7 @@ def draft(point: int, **changes: object) -> Draft:
         occurred_at=minute(point),
         recorded_at=minute(point),
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]  # fields by name
+    return plain._replace(**changes)  # type: ignore[arg-type]  # fields by name
 
 
 async def write(database: Database, *points: int) -> dict[tuple[int, int], int]:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Identifier
 from app.journal import Kind
+from app.platform.arrays import alike, unnested
 
 from .points import Point, PointKeys, bring_current, require_fit
 
@@ -40,15 +41,13 @@ def prepare_points(keys: PointKeys, identifiers: Iterable[Identifier]) -> list[P
     return prepared
 
 
-_MAKE = text("""
+_NEW = unnested({"digest": "bytea", "sealed": "bytea"}, {"kind": "int2"}, of="new_")
+_MAKE = text(f"""
 INSERT INTO contact_points (digest, key_number, kind, sealed)
-SELECT digest, :number, kind, sealed
-FROM unnest(CAST(:digests AS bytea[]), CAST(:kinds AS int2[]),
-            CAST(:sealed AS bytea[])) AS g (digest, kind, sealed)
-ORDER BY digest
+SELECT digest, :number, kind, sealed FROM {_NEW} AS g ORDER BY digest
 ON CONFLICT (digest) DO UPDATE SET kind = excluded.kind WHERE false
 RETURNING id, digest
-""")
+""")  # noqa: S608 - the code's own names
 _FIND = text("""
 SELECT id, kind, digest, sealed IS NULL AS erased FROM contact_points
 WHERE digest = ANY(CAST(:digests AS bytea[]))
@@ -73,9 +72,9 @@ async def claim_many(
         _MAKE,
         {
             "number": keys.digests.current,
-            "digests": ordered,
-            "kinds": [by_digest[digest].identifier.kind for digest in ordered],
-            "sealed": [by_digest[digest].sealed for digest in ordered],
+            "new_digest": ordered,
+            "new_sealed": [by_digest[digest].sealed for digest in ordered],
+            "new_kind": alike([by_digest[digest].identifier.kind for digest in ordered]),
         },
     )
     points = {

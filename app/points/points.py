@@ -71,8 +71,7 @@ def require_tables(own: str, tables: str | None) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A contact point's row: its number, and its digest under the current key."""
 
     id: int

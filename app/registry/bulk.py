@@ -7,7 +7,7 @@ one holds too.
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,9 +17,10 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import EVERY_MEDIUM, Change, Lane, Media, Reason
+from app.platform.arrays import alike, unnested
 from app.points import Point
 
-from .suppressions import Cause, State, Told, correct_since, read_states, write_states
+from .suppressions import Cause, State, Told, correct_since, read_states, tell
 
 
 class Listed(NamedTuple):
@@ -39,9 +40,9 @@ class Listed(NamedTuple):
         return self.point.id, self.brand
 
     @property
-    def ground(self) -> tuple[int, int, Media, Reason]:
-        """What makes two grounds of a channel the same."""
-        return self.point.id, self.brand, self.media, self.reason
+    def ground(self) -> tuple[int, int, int, int]:
+        """What makes two grounds of a channel the same; as numbers, which hash faster."""
+        return self.point.id, self.brand, int(self.media), int(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ async def plan(
 ) -> Plan:
     """Tell what laying some rows will change; only ``known`` contact points are looked up."""
     states = {(one.point, one.brand): one for one in await read_states(session, known)}
-    laid: dict[tuple[int, int, Media, Reason], list[_Laid]] = defaultdict(list)
+    laid: dict[tuple[int, int, int, int], list[_Laid]] = defaultdict(list)
     lifted: dict[int, int] = {}
     old = [n for n, row in enumerate(rows) if row.point.id in known]
     for found in await _look_up(session, source, [rows[n] for n in old]):
@@ -134,7 +135,7 @@ def _plan_row(
     planned: Plan,
     source: Source,
     ground: _Ground,
-    laid: dict[tuple[int, int, Media, Reason], list[_Laid]],
+    laid: dict[tuple[int, int, int, int], list[_Laid]],
     states: Mapping[tuple[int, int], State],
 ) -> None:
     row = ground.listed
@@ -160,7 +161,7 @@ def _keep(planned: Plan, ground: _Ground, states: Mapping[tuple[int, int], State
     if subject in planned.told:
         planned.laid.append(ground)
         told = planned.told[subject]
-        planned.told[subject] = replace(told, after=_joined(told.after, ground))
+        planned.told[subject] = told._replace(after=_joined(told.after, ground))
         return
     planned.kept.append(ground)
     state = planned.since.get(subject) or states[subject]
@@ -177,7 +178,7 @@ def _tell(
     subject = row.subject
     told = planned.told.get(subject)
     if told is not None:
-        planned.told[subject] = replace(told, after=_joined(told.after, ground))
+        planned.told[subject] = told._replace(after=_joined(told.after, ground))
         return
     before = planned.since.pop(subject, None) or states.get(subject) or State.nothing(*subject)
     cause = Cause(Change.ADDED, row.reason, Lane.BULK, row.occurred_at, source.recorded_at)
@@ -225,21 +226,30 @@ async def _look_up(
     return found.all()
 
 
-_GROUNDS = """
+def _grounds(table: str, *, of: str) -> str:
+    rows = unnested(
+        {"point": "int8", "line": "int8"},
+        {
+            "brand": "int2",
+            "media": "int2",
+            "lifted": "int2",
+            "reason": "int2",
+            "occurred_at": "timestamptz",
+        },
+        of=of,
+    )
+    return f"""
     INSERT INTO grounds (point, position, occurred_at, opt_out, line, brand, channel, media, lifted,
                          reason)
     SELECT l.point, s.position, l.occurred_at, CAST(:{of}source AS uuid), l.line, l.brand,
            CAST(:{of}channel AS int2), l.media, l.lifted, l.reason
-    FROM unnest(
-        CAST(:{of}points AS int8[]), CAST(:{of}brands AS int2[]), CAST(:{of}medias AS int2[]),
-        CAST(:{of}lifteds AS int2[]), CAST(:{of}reasons AS int2[]),
-        CAST(:{of}occurreds AS timestamptz[]), CAST(:{of}lines AS int8[])
-    ) AS l (point, brand, media, lifted, reason, occurred_at, line)
-    JOIN {table} s USING (point, brand)
-"""
+    FROM {rows} AS l JOIN {table} s USING (point, brand)
+    """  # noqa: S608 - the code's own names
+
+
 # Rows that hold a position are written by the statement that gives it; see journal.append.
-_LAY = f", laid AS ({_GROUNDS.format(of='laid_', table='written')})"
-_KEEP = text(_GROUNDS.format(of="", table="suppressions"))
+_LAY = f", laid AS ({_grounds('written', of='laid_')})"
+_KEEP = text(_grounds("suppressions", of=""))
 
 
 def _columns(of: str, source: Source, grounds: Sequence[_Ground]) -> dict[str, Any]:
@@ -247,13 +257,13 @@ def _columns(of: str, source: Source, grounds: Sequence[_Ground]) -> dict[str, A
     columns = {
         "source": source.id,
         "channel": source.channel,
-        "points": [row.point.id for row in rows],
-        "brands": [row.brand for row in rows],
-        "medias": [int(row.media) for row in rows],
-        "lifteds": [ground.lifted for ground in grounds],
-        "reasons": [row.reason for row in rows],
-        "occurreds": [row.occurred_at for row in rows],
-        "lines": [row.line for row in rows],
+        "point": [row.point.id for row in rows],
+        "line": [row.line for row in rows],
+        "brand": alike([row.brand for row in rows]),
+        "media": alike([int(row.media) for row in rows]),
+        "lifted": alike([ground.lifted for ground in grounds]),
+        "reason": alike([row.reason for row in rows]),
+        "occurred_at": alike([row.occurred_at for row in rows]),
     }
     return {of + name: value for name, value in columns.items()}
 
@@ -277,10 +287,10 @@ async def lay_planned(
     if planned.kept:
         await session.execute(_KEEP, _columns("", source, planned.kept))
     await correct_since(session, planned.since.values())
-    states = await write_states(
+    positions = await tell(
         session,
         [*planned.told.values()],
         then=_LAY + then,
         parameters=_columns("laid_", source, planned.laid) | dict(parameters or {}),
     )
-    return max((state.position for state in states), default=None)
+    return max(positions.values(), default=None)

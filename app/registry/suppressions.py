@@ -6,20 +6,22 @@ statement of the transaction.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import Change, Draft, Lane, Media, Reason, append
+from app.platform.arrays import alike, unnested
 from app.points import Point, find_merged
 
+# Looked up, because calling a flag's enumeration is slow.
+_NO_MEDIUM = Media(0)
 
-@dataclass(frozen=True, slots=True)
-class State:
+
+class State(NamedTuple):
     """What is suppressed for one contact point and brand.
 
     ``told`` are all media that an entry about it ever named; ``since`` is when the oldest
@@ -37,11 +39,10 @@ class State:
     @classmethod
     def nothing(cls, point: int, brand: int) -> "State":
         """Begin the state of a contact point of which nothing was known."""
-        return cls(point, brand, Media(0), Media(0), 0, None, 0)
+        return cls(point, brand, _NO_MEDIUM, _NO_MEDIUM, 0, None, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Why entries are written: what they will say of it."""
 
     change: Change
@@ -51,19 +52,19 @@ class Cause:
     recorded_at: datetime
 
 
+_KEPT = unnested(
+    {"point": "int8", "since": "timestamptz"}, {"brand": "int2", "told": "int2"}, of="kept_"
+)
 # Rows that hold a position are written by the statement that gives it; see journal.append.
-_KEEP = """
+_KEEP = f"""
 , kept AS (
     INSERT INTO suppressions (point, brand, media, told, version, since, position)
     SELECT point, brand, w.media, k.told, w.version, k.since, w.position
-    FROM written w JOIN unnest(
-        CAST(:kept_points AS int8[]), CAST(:kept_brands AS int2[]),
-        CAST(:kept_tolds AS int2[]), CAST(:kept_sinces AS timestamptz[])
-    ) AS k (point, brand, told, since) USING (point, brand)
+    FROM written w JOIN {_KEPT} AS k USING (point, brand)
     ON CONFLICT (point, brand) DO UPDATE
     SET media = excluded.media, told = excluded.told, version = excluded.version,
         since = excluded.since, position = excluded.position
-)"""
+)"""  # noqa: S608 - the code's own names
 
 
 async def read_states(session: AsyncSession, points: Collection[int]) -> list[State]:
@@ -94,8 +95,7 @@ async def derive_states(
     return {(row.point, row.brand): (Media(row.media), row.since) for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """A change that an entry tells of: why, about whom, and the states on both sides of it."""
 
     cause: Cause
@@ -118,22 +118,35 @@ async def write_states(
     Returns:
         The new states with their positions.
     """
+    positions = await tell(session, told, then=then, parameters=parameters)
+    return [
+        one.after._replace(position=positions[one.after.point, one.after.brand]) for one in told
+    ]
+
+
+async def tell(
+    session: AsyncSession,
+    told: Sequence[Told],
+    *,
+    then: str = "",
+    parameters: Mapping[str, Any] | None = None,
+) -> dict[tuple[int, int], int]:
+    """Do as ``write_states``: the positions by contact point and brand are all that is wanted."""
     if not told:
-        return []
+        return {}
     kept = [one.after for one in told]
-    positions = await append(
+    return await append(
         session,
         [_draft(one) for one in told],
         then=_KEEP + then,
         parameters={
-            "kept_points": [state.point for state in kept],
-            "kept_brands": [state.brand for state in kept],
-            "kept_tolds": [int(state.told) for state in kept],
-            "kept_sinces": [state.since for state in kept],
+            "kept_point": [state.point for state in kept],
+            "kept_brand": alike([state.brand for state in kept]),
+            "kept_told": alike([int(state.told) for state in kept]),
+            "kept_since": [state.since for state in kept],
             **(parameters or {}),
         },
     )
-    return [replace(state, position=positions[state.point, state.brand]) for state in kept]
 
 
 async def rederive(
@@ -162,9 +175,9 @@ async def rederive(
             wide, oldest = derived.get((into[old.point], old.brand), (Media(0), None))
             media |= old.media & wide
             since = min(filter(None, (since, oldest)), default=None)
-        new = replace(old, media=media, since=since)
+        new = old._replace(media=media, since=since)
         if media != old.media:
-            new = replace(new, version=old.version + 1)
+            new = new._replace(version=old.version + 1)
             told.append(Told(cause, by_id[old.point], old, new))
         elif since != old.since:
             corrected.append(new)
@@ -182,8 +195,8 @@ async def tell_erased(session: AsyncSession, cause: Cause, points: Sequence[Poin
         Told(
             cause,
             by_id[old.point],
-            replace(old, media=old.told),
-            replace(old, version=old.version + 1),
+            old._replace(media=old.told),
+            old._replace(version=old.version + 1),
         )
         for old in await read_states(session, by_id)
     ]
