@@ -31,7 +31,7 @@ from app.platform.db import Unavailable
 from app.platform.logs import get_logger
 from app.platform.supervision import end_with_supervisor
 from app.points import open_registry
-from app.scrubbing import Digester, Tools, scrubber
+from app.scrubbing import Tools, scrubber
 from app.settings import Settings, read_settings
 
 _NICENESS = 5
@@ -76,7 +76,7 @@ async def work(
 ) -> None:
     """Do the jobs that are due, and delete the files whose time is over, until told to stop.
 
-    ``workers`` processes read and digest contact points; none: a thread of this one does.
+    ``workers`` processes compute for scrubs; none: a thread of this one does.
     ``poll_seconds`` is how often it looks for a job.
 
     Raises:
@@ -88,8 +88,7 @@ async def work(
         storage = Storage.of(database, keys.vault)
         look_ups = LookUps(database, keys.digests.numbers)
         counsel = Counsel(database, keys.digests.numbers, batches=_BATCHES)
-        digester = Digester(keys.digests, workers=workers)
-        tools = Tools(database, storage, look_ups, counsel, digester, keys.digests.numbers)
+        tools = Tools.make(storage, look_ups, counsel, keys.digests, workers=workers)
         try:
             handlers: dict[str, Handler] = {
                 "scrub": scrubber(tools),
@@ -101,7 +100,7 @@ async def work(
             runner = JobRunner(database, handlers, poll_seconds=poll_seconds)
             await _work(runner, storage, stopping)
         finally:
-            digester.stop()
+            tools.stop()
             await look_ups.stop()
             await counsel.stop()
 

@@ -19,6 +19,7 @@ from .workbooks import is_workbook, require_small, workbook_text
 _LIMITS = Limits()
 _SAMPLE_BYTES = 262_144
 _SAMPLE_ROWS = 200
+_PLAIN_PIECES = 3
 _UTF8_MARK = b"\xef\xbb\xbf"
 _OTHERS = (
     (b"%PDF", "it is a PDF document"),
@@ -92,7 +93,9 @@ def read_batches(
     Raises:
         BadFile: the rest of the file cannot be read; what was given before it stands.
     """
-    with _opened(source, limits) as (_, is_sheet, pieces):
+    # As long as a plain text may be: no lists of rows are made of it.
+    piece_bytes = _PLAIN_PIECES * PIECE_BYTES if raws_only else PIECE_BYTES
+    with _opened(source, limits, piece_bytes=piece_bytes) as (_, is_sheet, pieces):
         mark = b"" if is_sheet else layout.bom
         text = decoded(_without(mark, pieces), layout.encoding)
         yield from _batches(text, layout, limits, raws_only=raws_only)
@@ -123,7 +126,7 @@ def read_rows(source: BinaryIO, layout: Layout, *, limits: Limits = _LIMITS) -> 
 
 @contextmanager
 def _opened(
-    source: BinaryIO, limits: Limits
+    source: BinaryIO, limits: Limits, *, piece_bytes: int = PIECE_BYTES
 ) -> Iterator[tuple[Packed | None, bool, Iterable[bytes]]]:
     """Give how a file is packed, whether it is a workbook, and its text in pieces."""
     source.seek(0)
@@ -140,11 +143,11 @@ def _opened(
             source.seek(0)
             yield None, True, workbook_text(source, limits)
     else:
-        yield None, False, _pieces(source)
+        yield None, False, _pieces(source, piece_bytes)
 
 
-def _pieces(source: BinaryIO) -> Iterator[bytes]:
-    while piece := source.read(PIECE_BYTES):
+def _pieces(source: BinaryIO, piece_bytes: int) -> Iterator[bytes]:
+    while piece := source.read(piece_bytes):
         yield piece
 
 

@@ -156,8 +156,12 @@ class Storage:
                 raise FileGone(str(file))
         return await asyncio.to_thread(self._unseal, file, number, sealed)
 
+    def seal_packed(self, file: UUID, number: int, packed: bytes) -> bytes:
+        """Seal for its place what ``pack_chunk`` packed; a millisecond for each mebibyte."""
+        return self.vault.seal(packed, _chunk_context(file, number))
+
     def _seal(self, file: UUID, number: int, plain: bytes) -> bytes:
-        return self.vault.seal(zstandard.compress(plain, 1), _chunk_context(file, number))
+        return self.seal_packed(file, number, pack_chunk(plain))
 
     def _unseal(self, file: UUID, number: int, sealed: bytes) -> bytes:
         packed = self.vault.unseal(sealed, _chunk_context(file, number))
@@ -194,6 +198,11 @@ class Storage:
                 left = len(chunks.all()) == _AT_ONCE
         async with self.database.transaction() as session:
             await session.execute(text("DELETE FROM files WHERE id = :file"), {"file": file})
+
+
+def pack_chunk(plain: bytes) -> bytes:
+    """Pack a chunk that ``Storage.seal_packed`` is to seal: for another process, if need be."""
+    return zstandard.compress(plain, 1)
 
 
 async def keep_file(session: AsyncSession, file: UUID, *, until: datetime | None) -> None:

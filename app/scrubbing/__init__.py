@@ -4,7 +4,7 @@ Answers what `checks` was asked for and promises what a single check does. A roo
 the process of jobs alone does this work, in arrays of numpy, which no web process need hold.
 """
 
-from .digesting import Digester
-from .job import Tools, scrubber
+from .job import scrubber
+from .tools import Tools
 
-__all__ = ["Digester", "Tools", "scrubber"]
+__all__ = ["Tools", "scrubber"]

@@ -27,6 +27,9 @@ DECISION = 0b011
 DUPLICATE = 0b100
 """Beside the decision: the same contact point stood in an earlier row, however written."""
 
+TOGETHER = 8
+"""Blocks that one transaction puts in their places, where so many are ready."""
+
 DIGEST_BYTES = 16
 NO_DIGEST = bytes(DIGEST_BYTES)
 """Stands for what cannot be understood. Should a digest ever be zero, its row is blocked."""
@@ -94,6 +97,10 @@ class Block:
         by_key = tuple(digests[at : at + size] for at in range(0, len(digests), size or 1))
         return cls(codes, sinces, by_key or (b"",), Judged.unpack(law, rows) if law else None)
 
+    def without_digests(self) -> "Block":
+        """Give it as its rows are written, for a process that need not know who they are."""
+        return Block(self.codes, self.sinces, (), self.judged)
+
     def told(self) -> NDArray[np.uint8]:
         """Tell what each row is told: ``ALLOW`` to ``BLANK``, or by the law ``DEFER``, ``REVIEW``.
 
@@ -119,11 +126,6 @@ class Block:
         """Block a row since a time, or allow it (None)."""
         self.codes[row] = self.codes[row] & DUPLICATE | (ALLOW if since is None else BLOCK)
         self.sinces[row] = 0 if since is None else (since - _EPOCH) // _MICROSECOND
-
-
-def instant(microseconds: int) -> datetime:
-    """Tell the time that ``Block.sinces`` holds."""
-    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 @dataclass(frozen=True, slots=True)

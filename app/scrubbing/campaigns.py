@@ -14,29 +14,22 @@ from app.files import (
     Field,
     JobFailed,
     Layout,
-    Result,
     clean,
     guess_columns,
     map_columns,
-    newline_of,
     read_batches,
     read_start,
 )
 from app.journal import Kind, Media
-from app.platform.wire import wire_time
-from app.policy import Brief
 
 from .answers import (
     ALLOW,
-    BLANK,
     BLOCK,
-    DECISION,
     DEFER,
     DUPLICATE,
     REVIEW,
     UNUSABLE,
     Block,
-    instant,
 )
 from .digesting import Cells, Column
 
@@ -44,10 +37,8 @@ ROWS = 65_536
 """Rows that are decided together, at least; a batch of a file's reader may have more."""
 CHARACTERS = 2_097_152
 """Of the rows that are decided together, from which on there are enough."""
-GROUPING = 3
+GROUPING = 4
 """Counts the ways in which rows were ever grouped, and answers kept by the group."""
-APPENDED = ("decision", "code", "since")
-APPENDED_BY_LAW = (*APPENDED, "next_allowed_at")
 _KINDS = {
     Field.PHONE: Kind.PHONE,
     Field.EMAIL: Kind.EMAIL,
@@ -67,6 +58,12 @@ class Campaign:
     kind: Kind
     columns: tuple[int, ...]
 
+    def column(self, batches: Sequence[Batch]) -> Column | None:
+        """Give the contact points of plain rows, which takes no time; None where they are none."""
+        if len(self.columns) > 1 or (text := text_of(batches)) is None:
+            return None
+        return Column(text, sum(map(len, batches)), self.columns[0], self.layout.delimiter)
+
     def cells(self, batches: Sequence[Batch]) -> Cells:
         """List the contact points of some rows, empty where there is none."""
         delimiter = self.layout.delimiter
@@ -80,8 +77,6 @@ class Campaign:
                 for before, cell in zip(code, local, strict=True)
             ]
         (at,) = self.columns
-        if (text := text_of(batches)) is not None:
-            return Column(text, sum(map(len, batches)), at, delimiter)
         return [cell for batch in batches for cell in batch.column(at, delimiter)]
 
 
@@ -179,88 +174,12 @@ def blank_rows(batches: Sequence[Batch]) -> list[int]:
     return blank
 
 
-def result_of(campaign: Campaign, *, by_law: bool) -> Result:
-    """Begin the result: the file's own rows with the answers behind them."""
-    return Result(campaign.layout, APPENDED_BY_LAW if by_law else APPENDED)
-
-
 def media_type_of(layout: Layout) -> str:
     """Tell the type of the result as HTTP names it."""
     if layout.format == "ndjson":
         return "application/x-ndjson"
     charset = {"cp1252": "windows-1252"}.get(layout.encoding, layout.encoding)
     return f"text/csv; charset={charset}"
-
-
-def write_head(campaign: Campaign, result: Result) -> bytes:
-    """Write what stands before the rows: the mark, and the header with the columns appended."""
-    return campaign.layout.bom + campaign.layout.encode(result.head)
-
-
-def write_rows(
-    campaign: Campaign,
-    result: Result,
-    batches: Sequence[Batch],
-    block: Block,
-    wanted: NDArray[np.intp] | None,
-) -> bytes:
-    """Write rows with their answers; ``wanted`` are indexes in the group, None for all."""
-    text = text_of(batches)
-    if text is not None and not result.is_suspect(text):
-        return campaign.layout.encode(_written(text, result, block, wanted))
-    rows = [raw for batch in batches for raw in batch.raws]
-    tails = _tails(result, block)
-    if wanted is not None:
-        rows, tails = [rows[row] for row in wanted.tolist()], tails[wanted]
-    return campaign.layout.encode("".join(result.rows(rows, tails.tolist())))
-
-
-def _written(text: str, result: Result, block: Block, wanted: NDArray[np.intp] | None) -> str:
-    """Write plain rows that need no guard, in a third of the time of ``Result.rows``."""
-    newline = newline_of(text)
-    rows = text.removesuffix(newline).split(newline)
-    tails = _tails(result, block, end=newline)
-    if wanted is not None:
-        rows, tails = [rows[row] for row in wanted.tolist()], tails[wanted]
-    parts = [""] * (2 * len(rows))
-    parts[::2] = rows
-    parts[1::2] = tails.tolist()
-    return "".join(parts)
-
-
-def _tails(result: Result, block: Block, end: str = "") -> NDArray[np.object_]:
-    """Write what stands behind each row; of most answers there are few, so each is written once."""
-    judged = block.judged
-    by_law = judged is not None
-    briefs = [None] if judged is None else [None, *judged.briefs]
-    codes = range(2 * DUPLICATE)
-    table = [_tail(result, code, brief, by_law=by_law) + end for brief in briefs for code in codes]
-    numbers = block.codes.astype(np.intp)
-    if judged is not None:
-        numbers += np.multiply(judged.outcomes, len(codes), dtype=np.intp)
-    tails = np.array(table, object)[numbers]
-    blocked = np.flatnonzero(block.codes & DECISION == BLOCK)
-    sinces, places = np.unique(block.sinces[blocked], return_inverse=True)
-    written = [("block", "opted_out", wire_time(instant(since))) for since in sinces.tolist()]
-    last = ("",) if by_law else ()
-    times = [result.tail((*cells, *last)) + end for cells in written]
-    tails[blocked] = np.array(times, object)[places]
-    return tails
-
-
-def _tail(result: Result, code: int, brief: Brief | None, *, by_law: bool) -> str:
-    """Write what stands behind a row that no opt-out blocks."""
-    decision = code & DECISION
-    if decision == BLANK:
-        return ""
-    twice = "duplicate" if code & DUPLICATE else ""
-    if decision == ALLOW and brief is not None:
-        next_at = "" if brief.next_allowed_at is None else wire_time(brief.next_allowed_at)
-        why = twice if brief.decision == "allow" else brief.code
-        return result.tail((brief.decision, why, "", next_at))
-    if decision == ALLOW and not by_law:
-        return result.tail(("allow", twice, ""))
-    return result.tail(("block", "unusable", "", "") if by_law else ("block", "unusable", ""))
 
 
 def wanted_rows(

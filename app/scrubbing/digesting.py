@@ -1,27 +1,20 @@
-"""From cells to digests, in processes of their own: most of what a scrub costs the processor."""
+"""From cells to digests: most of what a scrub costs the processor."""
 
-import asyncio
-import gc
 import re
 import string
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from types import MappingProxyType
 
 from app.files import BadValue, clean, column_of, phone_text
 from app.identifiers import DigestKeys, normalise_many, region_of_phone
 from app.journal import Kind
-from app.platform.db import Unavailable
 from app.platform.keyring import KeyRing
-from app.platform.supervision import end_with_pool
 
 from .answers import NO_DIGEST
+from .processes import Processes
 
-_MANY = 10_000
-"""Cells at once for which it is worth to have processes."""
 _AT_ONCE = 500
 _PLAIN = (string.ascii_letters + string.digits + "@+ ()_-/.\n").encode()
 _LOST = re.compile(r"[.][0-9]*0(?:\n|\Z)|[0-9][Ee]")
@@ -49,17 +42,12 @@ Cells = Sequence[str] | Column
 
 
 class Digester:
-    """Digests cells under every live key, in at most ``workers`` processes that it keeps."""
+    """Digests cells under every live key."""
 
-    def __init__(self, keys: DigestKeys, *, workers: int) -> None:
-        """Take the keys; the processes begin when there is enough to do, none if ``workers`` is 0.
-
-        They load what the program loaded: it must be importable without doing anything.
-        """
+    def __init__(self, keys: DigestKeys, processes: Processes) -> None:
+        """Take the keys, and processes that begin with them."""
         self._keys = keys
-        self._workers = workers
-        self._pool: ProcessPoolExecutor | None = None
-        self._begun: Future[bool] = Future()
+        self._processes = processes
 
     async def digest(self, kind: Kind, cells: Cells, *, region: str) -> tuple[bytes, ...]:
         """Digest contact points as people write them: for each live key, 16 bytes a cell.
@@ -85,47 +73,25 @@ class Digester:
     async def _read(
         self, kind: Kind, cells: Cells, region: str, *, with_countries: bool
     ) -> tuple[tuple[bytes, ...], Countries]:
-        if self._pool is None and self._workers and len(cells) >= _MANY:
-            self._pool = _start(self._keys, self._workers)
-            self._begun = self._pool.submit(_is_ready)
-        if self._pool is None or not self._begun.done():
-            # Nobody waits for processes to begin: a file may be done before they have.
-            return await asyncio.to_thread(
-                _digest, self._keys, kind, cells, region, with_countries=with_countries
-            )
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(
-                self._pool, _digest_there, kind, cells, region, with_countries
-            )
-        except BrokenProcessPool:
-            self.stop()
-            raise Unavailable("A process that digests was ended.") from None
-
-    def stop(self) -> None:
-        """End the processes, after what they are doing."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        return await self._processes.run(
+            _digest_there,
+            kind,
+            cells,
+            region,
+            with_countries,
+            rows=len(cells),
+            here=partial(_digest, self._keys),
+        )
 
 
-def _start(keys: DigestKeys, workers: int) -> ProcessPoolExecutor:
-    # Not forked from here: this process has threads, and what they hold would be held for ever.
-    return ProcessPoolExecutor(
-        workers, get_context("forkserver"), initializer=_begin, initargs=(dict(keys.ring.keys),)
-    )
+def beginning(keys: DigestKeys) -> Callable[[], None]:
+    """Make what a process does first that is to digest under these keys."""
+    return partial(_take_keys, dict(keys.ring.keys))
 
 
-def _begin(keys: Mapping[int, bytes]) -> None:
+def _take_keys(keys: Mapping[int, bytes]) -> None:
     global _keys  # noqa: PLW0603 - a process of the pool is begun once, and has one ring
-    end_with_pool()
-    gc.freeze()
-    gc.disable()
     _keys = DigestKeys(KeyRing(MappingProxyType(dict(keys)), tuple(keys)))
-
-
-def _is_ready() -> bool:
-    return _keys is not None
 
 
 def _digest_there(
@@ -136,7 +102,7 @@ def _digest_there(
 ) -> tuple[tuple[bytes, ...], Countries]:
     if _keys is None:
         raise TypeError("the process was not begun with keys")
-    return _digest(_keys, kind, cells, region, with_countries=with_countries)
+    return _digest(_keys, kind, cells, region, with_countries)
 
 
 def _digest(
@@ -144,8 +110,7 @@ def _digest(
     kind: Kind,
     cells: Cells,
     region: str,
-    *,
-    with_countries: bool,
+    with_countries: bool,  # noqa: FBT001 - an executor takes no keywords
 ) -> tuple[tuple[bytes, ...], Countries]:
     if isinstance(cells, Column):
         cells = column_of(cells.text, cells.at, cells.delimiter)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import ALLOW, BLOCK, DECISION, DUPLICATE, Answers, Block
+from .answers import ALLOW, BLOCK, DECISION, DUPLICATE, TOGETHER, Answers, Block
 
 _AT_ONCE = 4_194_304
 """Rows whose beginnings are sorted together, in 32 MiB while that is done."""
@@ -21,20 +21,26 @@ _SHIFT = np.uint32(10)
 
 async def mark_duplicates(
     answers: Answers, blocks: int, rows: int
-) -> AsyncIterator[tuple[int, Block]]:
+) -> AsyncIterator[dict[int, Block]]:
     """Mark every row whose contact point stood in an earlier one; give the blocks that changed.
 
-    Whoever takes a block puts it back before asking for the next. A file of more than four
-    million rows is looked through again for each four million.
+    They come by their numbers, some at a time. Whoever takes them puts them back before asking for
+    more. A file of more than four million rows is looked through again for each four million.
     """
     parts = -(-rows // _AT_ONCE)
     for part in range(parts):
         suspects = await _suspects(answers, blocks, part, parts)
         seen: set[bytes] = set()
+        marked: dict[int, Block] = {}
         for number in range(blocks) if suspects.any() else ():
             block = await answers.read(number)
             if await asyncio.to_thread(_mark, block, suspects, seen):
-                yield number, block
+                marked[number] = block
+            if len(marked) == TOGETHER:
+                yield marked
+                marked = {}
+        if marked:
+            yield marked
 
 
 async def _suspects(answers: Answers, blocks: int, part: int, parts: int) -> NDArray[np.bool_]:

@@ -9,23 +9,20 @@ writes no old answer over a newer one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.checks import SCRUB, Counsel, LookUps, Scrub
+from app.checks import SCRUB, Scrub
 from app.files import (
     NO_KEY,
     BadFile,
     Batch,
     FileGone,
-    Job,
     JobFailed,
     Progress,
-    Result,
-    Storage,
     StoredFile,
     Work,
     find_job,
@@ -37,9 +34,8 @@ from app.identifiers import PHONE_TABLES
 from app.journal import Kind, read_head
 from app.parties import QuotaExceeded, UnusualUse, charge
 from app.platform.clock import now
-from app.platform.db import Database
 
-from .answers import Answers, Block, Changes
+from .answers import TOGETHER, Answers, Block, Changes
 from .campaigns import (
     COUNTS,
     COUNTS_BY_LAW,
@@ -49,74 +45,33 @@ from .campaigns import (
     count_rows,
     media_type_of,
     read_campaign,
-    result_of,
     wanted_rows,
-    write_head,
-    write_rows,
 )
-from .digesting import Cells, Digester
+from .digesting import Cells
 from .duplicates import mark_duplicates
 from .groups import Groups
 from .judged import Judged
 from .lawful import RowJudge
 from .ordered import in_order
+from .place import Place
 from .suppressed import Suppressed
+from .tools import Tools
+from .writing import Written, pack_rows, write_head
 
-_AHEAD = 3
-"""Blocks that are worked on while one is put in its place."""
+_AHEAD = 24
+"""Blocks that are digested while one waits for what it is compared with."""
+_AT_ONCE = 4
+"""Groups of rows in hand at a time, and blocks that are decided at a time."""
 _SPAN = 50_000
 """Entries of the journal whose people are decided anew in one statement."""
 _ROW_BYTES = 20
 """Bytes of a short row, to guess how many there are."""
-_PIECE = 4_194_304
-"""Bytes of a result that are sealed together."""
+_WRITTEN = 4
+"""Groups that are written, or ready, while some are put in their places."""
 
 Sealed = Mapping[int, bytes]
 Answered = tuple[Block, Sealed]
 Step = Coroutine[Any, Any, Answered]
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """All that scrubbing needs of its process."""
-
-    database: Database
-    storage: Storage
-    look_ups: LookUps
-    counsel: Counsel
-    digester: Digester
-    key_numbers: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a scrub goes on.
-
-    ``after`` is the journal's position before the first look-up, ``blocks`` and ``rows`` what is
-    answered, ``written`` and ``size`` the groups and bytes of the result; ``keys`` and ``tables``
-    are the digest keys of the answers, and the phone tables that numbers were read by.
-    ``judged_at`` is the moment that the law is asked about, empty where it is not asked;
-    ``grouping`` is how its program grouped the rows.
-    """
-
-    answers: str
-    after: int
-    keys: tuple[int, ...]
-    tables: str = PHONE_TABLES
-    blocks: int = 0
-    rows: int = 0
-    settled: bool = False
-    written: int = 0
-    chunks: int = 0
-    size: int = 0
-    media_type: str = ""
-    judged_at: str = ""
-    grouping: int = 0
-
-    @classmethod
-    def read(cls, resume: Mapping[str, Any]) -> "Place":
-        """Read it from a job's row."""
-        return cls(**{**resume, "keys": tuple(resume["keys"])})
 
 
 def scrubber(tools: Tools) -> Callable[[Work], Awaitable[None]]:
@@ -144,10 +99,11 @@ class _Scrubbing:
         self._work = work
         self._job = work.job
         self._scrub = Scrub.read(work.job.params)
-        self._place = _place_of(work.job)
+        self._place = Place.of(work.job)
         self._kept: Answers | None = None
         self._before: tuple[Answers, Place] | None = None
         self._judge: RowJudge | None = None
+        self._deciding = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
         if self._job.upload is None:
@@ -211,7 +167,7 @@ class _Scrubbing:
         """Find what the scrub that is refreshed has answered."""
         async with self._tools.database.reading() as session:
             job = await find_job(session, scrub, kind=SCRUB)
-        place = None if job is None else _place_of(job)
+        place = None if job is None else Place.of(job)
         if job is None or place is None or job.position is None:
             raise FileGone(str(scrub))
         if not self._fits(place):
@@ -243,35 +199,59 @@ class _Scrubbing:
 
     async def _answer_all(self, steps: AsyncIterator[Step]) -> None:
         """Answer every row as of now, whenever that is."""
-        async for block, sealed in in_order(steps, ahead=_AHEAD):
-            place = replace(self._at, blocks=self._at.blocks + 1, rows=self._at.rows + block.rows)
-            await self._put(self._at.blocks, block, sealed, place)
+        async for some in in_order(steps, ahead=_AHEAD, together=TOGETHER):
+            first = self._at.blocks
+            blocks = {first + n: block for n, (block, _) in enumerate(some)}
+            sealed = {number: chunk for _, chunks in some for number, chunk in chunks.items()}
+            rows = self._at.rows + sum(block.rows for block in blocks.values())
+            place = replace(self._at, blocks=first + len(some), rows=rows)
+            await self._put(blocks, sealed, place)
 
     async def _answering(
         self, groups: Groups, campaign: Campaign, suppressed: Suppressed
     ) -> AsyncIterator[Step]:
         suppressed.begin()
+        room = asyncio.Semaphore(_AT_ONCE)
         async for number, group in groups.read(skip=self._at.blocks):
-            cells = await asyncio.to_thread(campaign.cells, group)
-            yield self._answer(number, campaign.kind, cells, blank_rows(group), suppressed)
+            await room.acquire()
+            cells: Cells | None = campaign.column(group)
+            if cells is None:
+                cells = await asyncio.to_thread(campaign.cells, group)
+            yield self._answer(number, campaign.kind, cells, blank_rows(group), suppressed, room)
 
     async def _answer(
-        self, number: int, kind: Kind, cells: Cells, blank: list[int], suppressed: Suppressed
+        self,
+        number: int,
+        kind: Kind,
+        cells: Cells,
+        blank: list[int],
+        suppressed: Suppressed,
+        room: asyncio.Semaphore,
     ) -> Answered:
-        # Whoever signed in has no quota: the audit names them.
-        if self._job.key != NO_KEY:
-            rows = len(cells) - len(blank)
-            await charge(self._tools.database, self._job.key, "rows", rows, at=now())
-        block = await self._read(kind, cells, blank)
-        await suppressed.decide(block)
-        return await self._judged(number, block, suppressed)
+        try:
+            # Whoever signed in has no quota: the audit names them.
+            if self._job.key != NO_KEY:
+                rows = len(cells) - len(blank)
+                await charge(self._tools.database, self._job.key, "rows", rows, at=now())
+            block = await self._read(kind, cells, blank)
+        finally:
+            room.release()
+        # Whoever waits for the roll must not hold on to text.
+        del cells
+        async with self._deciding:
+            await suppressed.decide(block)
+            return await self._judged(number, block, suppressed)
 
     async def _copying(
         self, answers: Answers, before: Place, suppressed: Suppressed
     ) -> AsyncIterator[Step]:
         """Begin a refresh with the answers that are to be refreshed, judged as of now."""
         for number in range(self._at.blocks, before.blocks):
-            yield self._judged(number, await answers.read(number), suppressed)
+            yield self._judged_anew(number, await answers.read(number), suppressed)
+
+    async def _judged_anew(self, number: int, block: Block, suppressed: Suppressed) -> Answered:
+        async with self._deciding:
+            return await self._judged(number, block, suppressed)
 
     async def _judged(self, number: int, block: Block, suppressed: Suppressed) -> Answered:
         if self._judge is not None:
@@ -287,16 +267,19 @@ class _Scrubbing:
         block.judged = Judged.begin(*countries)
         return block
 
-    async def _put(self, number: int, block: Block, sealed: Sealed, place: Place) -> None:
-        """Put a block of answers in its place, and say where to go on."""
+    async def _put(self, blocks: Mapping[int, Block], sealed: Sealed, place: Place) -> None:
+        """Put blocks of answers in their places, and say where to go on."""
         async with self._tools.database.transaction() as session:
             await self._work.save(session, Progress(resume=asdict(place), done_rows=place.rows))
             await self._answers.put(session, sealed)
-        self._answers.remember(number, block)
+        for number, block in blocks.items():
+            self._answers.remember(number, block)
         self._place = place
 
-    async def _put_again(self, number: int, block: Block) -> None:
-        await self._put(number, block, await self._answers.seal_told(number, block), self._at)
+    async def _put_again(self, blocks: Mapping[int, Block]) -> None:
+        chunks = [self._answers.seal_told(number, block) for number, block in blocks.items()]
+        sealed = {n: chunk for one in await asyncio.gather(*chunks) for n, chunk in one.items()}
+        await self._put(blocks, sealed, self._at)
 
     async def _settle(self, media_type: str, suppressed: Suppressed) -> None:
         """Decide anew whoever was changed meanwhile, until all is as of one position."""
@@ -310,8 +293,8 @@ class _Scrubbing:
             after = changed.upto
             if changed.upto == changed.position:
                 break
-        async for number, block in mark_duplicates(self._answers, self._at.blocks, self._at.rows):
-            await self._put_again(number, block)
+        async for marked in mark_duplicates(self._answers, self._at.blocks, self._at.rows):
+            await self._put_again(marked)
         counts = await self._count()
         place = replace(self._at, settled=True, media_type=media_type)
         async with self._tools.database.transaction() as session:
@@ -330,7 +313,7 @@ class _Scrubbing:
                 # Whoever was blocked was not judged before.
                 asked = {*await suppressed.asked(block), *changed}
                 await self._judge.judge(block, sorted(asked))
-            await self._put_again(number, block)
+            await self._put_again({number: block})
 
     async def _count(self) -> dict[str, int]:
         """Count the rows by what they are told; of a refresh, those decided otherwise before."""
@@ -344,7 +327,6 @@ class _Scrubbing:
 
     async def _write(self, groups: Groups, campaign: Campaign) -> None:
         """Write the result; the same answers give the same bytes, whoever goes on."""
-        result = result_of(campaign, by_law=bool(self._at.judged_at))
         storage = self._tools.storage
         file = self._job.result if self._at.chunks else None
         if file is None:
@@ -352,42 +334,41 @@ class _Scrubbing:
             async with self._tools.database.transaction() as session:
                 await keep_file(session, file, until=self._scrub.expires_at)
                 await self._work.save(session, Progress(result=file))
-            await self._put_text(file, write_head(campaign, result), written=0)
-        # One thread at a time writes text: more of it in hand would only take memory.
-        async for text in in_order(self._writing(groups, campaign, result), ahead=1):
-            await self._put_text(file, text, written=self._at.written + 1)
+            head = write_head(campaign, by_law=bool(self._at.judged_at))
+            await self._put_written(file, [head], groups=0)
+        async for some in in_order(
+            self._writing(groups, campaign), ahead=_WRITTEN, together=TOGETHER
+        ):
+            await self._put_written(file, some, groups=len(some))
         await storage.complete(StoredFile(file, self._at.size, None, None))
 
-    async def _put_text(self, file: UUID, text: bytes, *, written: int) -> None:
+    async def _put_written(self, file: UUID, some: Sequence[Written], *, groups: int) -> None:
         """Put what was written of a result behind the rest, and say where to go on."""
         storage, first = self._tools.storage, self._at.chunks
-        pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
-        sealed = [
-            await storage.seal_chunk(file, number, piece)
-            for number, piece in enumerate(pieces, start=first)
-        ]
-        size = self._at.size + len(text)
-        place = replace(self._at, written=written, chunks=first + len(pieces), size=size)
+        packed = enumerate((piece for one in some for piece in one.packed), start=first)
+        sealed = {number: storage.seal_packed(file, number, piece) for number, piece in packed}
+        place = replace(
+            self._at,
+            written=self._at.written + groups,
+            chunks=first + len(sealed),
+            size=self._at.size + sum(one.size for one in some),
+        )
         async with self._tools.database.transaction() as session:
             await self._work.save(session, Progress(resume=asdict(place)))
-            for number, piece in enumerate(sealed, start=first):
-                await storage.put_chunk(session, file, number, piece)
+            for number, chunk in sealed.items():
+                await storage.put_chunk(session, file, number, chunk)
         self._place = place
 
     async def _writing(
-        self, groups: Groups, campaign: Campaign, result: Result
-    ) -> AsyncIterator[Coroutine[Any, Any, bytes]]:
+        self, groups: Groups, campaign: Campaign
+    ) -> AsyncIterator[Coroutine[Any, Any, Written]]:
         async for number, group in groups.read(skip=self._at.written):
-            yield self._text(campaign, result, number, group)
+            yield self._write_group(campaign, number, group)
 
-    async def _text(
-        self, campaign: Campaign, result: Result, number: int, group: list[Batch]
-    ) -> bytes:
+    async def _write_group(self, campaign: Campaign, number: int, group: list[Batch]) -> Written:
         block = await self._answers.read(number)
         before = None if self._before is None else await self._before[0].read(number)
-        rows = wanted_rows(block, before=before, only_allowed=self._scrub.keep == "allowed")
-        return await asyncio.to_thread(write_rows, campaign, result, group, block, rows)
-
-
-def _place_of(job: Job) -> Place | None:
-    return None if job.resume is None else Place.read(job.resume)
+        wanted = wanted_rows(block, before=before, only_allowed=self._scrub.keep == "allowed")
+        processes, rows = self._tools.processes, len(block)
+        told = block.without_digests()
+        return await processes.run(pack_rows, campaign, group, told, wanted, rows=rows)

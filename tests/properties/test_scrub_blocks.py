@@ -15,8 +15,9 @@ from app.files import Batch, Storage, column_of, read_batches, read_layout
 from app.journal import Kind
 from app.scrubbing import duplicates
 from app.scrubbing.answers import ALLOW, BLANK, BLOCK, DUPLICATE, UNUSABLE, Answers, Block, Changes
-from app.scrubbing.campaigns import Campaign, blank_rows, result_of, write_rows
+from app.scrubbing.campaigns import Campaign, blank_rows
 from app.scrubbing.roll import Roll
+from app.scrubbing.writing import write_rows
 
 EPOCH, MILLENNIUM = datetime(1970, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -80,7 +81,9 @@ async def test_every_row_but_the_first_of_a_person_is_marked(
     count = sum(map(len, groups))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "_AT_ONCE", at_once)
-        changed = {n for n, _ in [m async for m in marked(answers, len(blocks), count)]}
+        changed = {
+            n for some in [m async for m in marked(answers, len(blocks), count)] for n in some
+        }
     seen: set[bytes] = set()
     for number, group in enumerate(groups):
         expected = [
@@ -94,7 +97,7 @@ async def test_every_row_but_the_first_of_a_person_is_marked(
         seen.update(group)
 
 
-def marked(answers: Answers, blocks: int, count: int) -> AsyncIterator[tuple[int, Block]]:
+def marked(answers: Answers, blocks: int, count: int) -> AsyncIterator[dict[int, Block]]:
     return duplicates.mark_duplicates(answers, blocks, count)
 
 
@@ -163,10 +166,8 @@ def test_plain_rows_are_cut_and_written_as_rows_of_any_kind_are(
     block = Block(np.array(codes, np.uint8), np.array(codes, np.int64) * 10**15, (b"",))
     block.codes[blank_rows(whole)] = BLANK
     for wanted in (None, np.flatnonzero(block.codes == ALLOW)):
-        result = result_of(campaign, by_law=False)
-        assert write_rows(campaign, result, plain, block, wanted) == write_rows(
+        assert write_rows(campaign, plain, block, wanted) == write_rows(
             campaign,
-            result,
             [Batch(b.number, b.lines, b.cells, b.raws, b.faults) for b in whole],
             block,
             wanted,

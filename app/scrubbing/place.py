@@ -1,0 +1,44 @@
+"""Where a scrub goes on, whoever goes on with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.files import Job
+from app.identifiers import PHONE_TABLES
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a scrub goes on.
+
+    ``after`` is the journal's position before the first look-up, ``blocks`` and ``rows`` what is
+    answered, ``written`` and ``size`` the groups and bytes of the result; ``keys`` and ``tables``
+    are the digest keys of the answers, and the phone tables that numbers were read by.
+    ``judged_at`` is the moment that the law is asked about, empty where it is not asked;
+    ``grouping`` is how its program grouped the rows.
+    """
+
+    answers: str
+    after: int
+    keys: tuple[int, ...]
+    tables: str = PHONE_TABLES
+    blocks: int = 0
+    rows: int = 0
+    settled: bool = False
+    written: int = 0
+    chunks: int = 0
+    size: int = 0
+    media_type: str = ""
+    judged_at: str = ""
+    grouping: int = 0
+
+    @classmethod
+    def read(cls, resume: Mapping[str, Any]) -> "Place":
+        """Read it from what a job resumes."""
+        return cls(**{**resume, "keys": tuple(resume["keys"])})
+
+    @classmethod
+    def of(cls, job: Job) -> "Place | None":
+        """Read it from a job, None if it has not begun."""
+        return None if job.resume is None else cls.read(job.resume)
