@@ -131,3 +131,22 @@ async def test_who_takes_a_scrub_s_result_stands_in_the_audit(
     assert "scrub.read" in words_in(await officer.get("/audit"))
     deleted = await officer.post(f"{page}/delete", data={"token": token_in(shown)})
     assert leads_to(deleted) == "/files"
+
+
+async def test_a_campaign_s_numbers_are_read_as_those_of_the_country_that_is_said(
+    officer: httpx.AsyncClient, database: Database
+) -> None:
+    # Of the range that Ofcom keeps for fiction.
+    rows = b"phone\n07700 900123\n"
+    assert "This does not have the form" in words_in(
+        await send(officer, "scrubs", rows, region="X")
+    )
+    async with working(database):
+        await when_done(officer, leads_to(await send(officer, "imports", rows, region="GB")), 1)
+        told = []
+        for region in ("GB", ""):
+            page = leads_to(await send(officer, "scrubs", rows, region=region))
+            token = token_in(await when_done(officer, page, 1))
+            taken = await officer.post(f"{page}/result", data={"token": token})
+            told += re.findall(r",block,(\w+),", taken.text)
+    assert told == ["opted_out", "unusable"]

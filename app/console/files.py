@@ -287,7 +287,7 @@ async def send_scrub(
     try:
         async with received(request, storage) as upload:
             said = upload.fields
-            asked = read_form(ScrubIn, _typed(said, "medium", "brand", "column", "keep"))
+            asked = read_form(ScrubIn, _typed(said, "medium", "brand", "column", "keep", "region"))
             scrub = await asked.scrub(directory, region=region, at=at)
             async with storage.database.transaction() as session:
                 await note(session, visit.user.actor, "scrub.queued", f"scrub:{job}", at)
