@@ -57,3 +57,10 @@ async def result(client: httpx.AsyncClient, job: Shown) -> bytes:
     assert answer.status_code == 200, answer.text
     assert answer.headers["optout-position"] == str(job["position"])
     return answer.content
+
+
+async def answers(client: httpx.AsyncClient, job: Shown) -> dict[str, str]:
+    """Take a result: the answer behind each number."""
+    lines = (await result(client, job)).decode().splitlines()
+    assert lines[0] == "phone,decision,code,since"
+    return dict(line.split(",", 1) for line in lines[1:])

@@ -21,6 +21,7 @@ from app.identifiers import Identifier, mask
 from app.journal import Kind, Media
 from app.platform.clock import now
 from app.platform.db import Database
+from app.scrubbing import suppressed
 from app.scrubbing.job import _Scrubbing
 from tests.acts import phone
 from tests.book import OBJECT, OTHER, Book, told
@@ -331,10 +332,19 @@ async def test_who_is_reinstated_while_a_file_is_scrubbed_is_judged_by_what_is_o
     assert told == [["allow", ""], *[["block", told[2][1]]] * 2]
 
 
+@pytest.mark.parametrize("part", [1, 1_000])
 async def test_a_campaigns_file_comes_back_with_why_and_when(
-    admin: httpx.AsyncClient, book: Book, database: Database
+    admin: httpx.AsyncClient,
+    book: Book,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    part: int,
 ) -> None:
-    """By post and e-mail, for no hours of the day may change what the test sees."""
+    """By post and e-mail, for no hours of the day may change what the test sees.
+
+    Alike whether the roll is read whole or in parts, after the last of which the law is asked.
+    """
+    monkeypatch.setattr(suppressed, "PART", part)
     mails = [Identifier(Kind.EMAIL, f"m{number}@example.com") for number in range(4)]
     await book.consent(mails[0], medium=Media.EMAIL)
     await book.registry.object(mails[1])

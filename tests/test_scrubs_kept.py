@@ -1,6 +1,5 @@
 """What is kept of scrubs: as of which position, for whom, for how long, and sealed."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -17,22 +16,13 @@ from app.platform.clock import now
 from app.platform.db import Database
 from app.points import PointKeys
 from app.scrubbing import answers as kept
-from app.scrubbing import campaigns, groups, roll
-from app.scrubbing.answers import Block
-from app.scrubbing.suppressed import Suppressed
+from app.scrubbing import campaigns, groups
 from tests.acts import Registry, minute, phone
 from tests.conftest import Caller
 from tests.resting import at_rest
-from tests.scrubbing import Shown, ended, refreshed, result, scrub, working
+from tests.scrubbing import answers, ended, refreshed, result, scrub, working
 
 LIST = "phone\n" + "".join(f"{phone(number).value}\n" for number in range(6))
-
-
-async def answers(client: httpx.AsyncClient, job: Shown) -> dict[str, str]:
-    """Take a result: the answer behind each number."""
-    lines = (await result(client, job)).decode().splitlines()
-    assert lines[0] == "phone,decision,code,since"
-    return dict(line.split(",", 1) for line in lines[1:])
 
 
 async def test_a_refresh_gives_the_rows_whose_decision_changed_and_no_others(
@@ -64,65 +54,6 @@ async def test_a_refresh_gives_the_rows_whose_decision_changed_and_no_others(
         ((number, answer),) = (await answers(client, last)).items()
         assert (number, answer[:15]) == (phone(1).value, "block,opted_out")
         assert await answers(client, await refreshed(client, last)) == {}
-
-
-@pytest.mark.parametrize("by_roll", [True, False])
-async def test_a_result_is_as_of_one_position_whatever_happens_while_it_is_made(
-    database: Database, caller: Caller, monkeypatch: pytest.MonkeyPatch, *, by_roll: bool
-) -> None:
-    registry = Registry(database)
-    await registry.object(phone(0), at=minute(1))
-    decide, decided = Suppressed.decide, asyncio.Event()
-
-    async def changed(self: Suppressed, block: Block) -> None:
-        assert (await self._roll.get() is not None) == by_roll
-        await decide(self, block)
-        # All rows are answered; now the first is wrong, and so is the second.
-        await registry.reinstate(phone(0))
-        await registry.object(phone(1), at=minute(2))
-        decided.set()
-
-    monkeypatch.setattr(Suppressed, "decide", changed)
-    if not by_roll:
-        monkeypatch.setattr(roll, "_MOST", 0)
-    client = await caller("checks")
-    async with working(database):
-        job = await scrub(client, LIST.encode(), medium="voice")
-        assert decided.is_set()
-        assert job["position"] == 3
-        found = await answers(client, job)
-        assert found[phone(0).value] == "allow,,"
-        assert found[phone(1).value] == "block,opted_out,2026-03-01T00:02:00.000000Z"
-        assert job["counts"] == {"allow": 5, "block": 1, "unusable": 0, "duplicate": 0}
-
-
-async def test_who_objects_while_the_roll_is_read_is_blocked(
-    database: Database, caller: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry = Registry(database)
-    for number in (0, 1):
-        await registry.object(phone(number), at=minute(number))
-    await registry.reinstate(phone(0))
-    pages: list[int] = []
-
-    async def page(database: Database, first: int, *asked: object) -> object:
-        read = await read_page(database, first, *asked)  # type: ignore[arg-type]  # as they came
-        pages.append(first)
-        if first == 1:
-            # Their page was read; one is blocked again, and nobody stands on a page any more.
-            await registry.object(phone(0))
-            await registry.reinstate(phone(1))
-        return read
-
-    read_page = roll._read_page  # noqa: SLF001 - where others write in between
-    monkeypatch.setattr(roll, "_PAGE", 1)
-    monkeypatch.setattr(roll, "_read_page", page)
-    client = await caller("checks")
-    async with working(database):
-        found = await answers(client, await scrub(client, LIST.encode(), medium="voice"))
-    assert pages == [0, 1, 2]
-    assert found[phone(0).value].startswith("block,opted_out,")
-    assert found[phone(1).value] == "allow,,"
 
 
 async def test_a_file_too_large_to_be_remembered_is_read_again_and_answered_alike(

@@ -1,11 +1,13 @@
 """The roll: everybody who is suppressed for one medium, read once and compared with a file.
 
 Looking ten thousand up by index costs as much as reading three hundred thousand in their order, so
-that a file which is large beside the registry is better compared with all of it, in memory.
+that a file which is large beside the registry is better compared with all of it, in memory: part by
+part, where it is a large one.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +17,20 @@ from app.journal import Media
 from app.platform.db import Database, driver_of
 
 from .answers import BLOCK, DECISION, DUPLICATE, UNUSABLE, Block
+from .ordered import in_order
 
 _PAGE = 262_144
-_MOST = 4_194_304
-"""Contact points of which a roll is made: it takes 24 bytes for each, and as much in the making."""
+_READERS = 2
+"""Pages that are read at a time."""
+PART = 2_097_152
+"""Contact points of one roll: it takes 24 bytes for each, and as much in the making."""
 _WORTH = 16
 """How many are read in the time of one look-up."""
 _2000 = 946_684_800_000_000
 """Microseconds from 1970 to when PostgreSQL begins to count."""
 _NEVER = np.iinfo(np.int64).max
+Page = tuple[bytes, bytes]
+"""Digests, and as many times."""
 
 # Both lists are made of the same rows in the same order. What one entry told of rests on one
 # ground, whose time the suppression holds.
@@ -62,8 +69,12 @@ class Roll:
         held = np.bincount(self._drawers(self._first), minlength=1 << bits)
         self._begins = np.concatenate(([0], np.cumsum(held)))
 
-    def decide(self, block: Block) -> None:
-        """Decide each row of a block that can be understood."""
+    def decide(self, block: Block) -> bool:
+        """Block each row that stands here, since the earlier time where it was blocked already.
+
+        Returns:
+            Whether there was any.
+        """
         since = np.full(len(block), _NEVER, np.int64)
         for key in range(len(block.digests)):
             words = block.words(key)
@@ -76,38 +87,52 @@ class Roll:
                 since[found] = np.minimum(since[found], self._since[at[found]])
                 at[rows] += 1
                 rows = rows[at[rows] < end[rows]]
-        blocked = (block.codes & DECISION < UNUSABLE) & (since != _NEVER)
+        decisions = block.codes & DECISION
+        before = np.where(decisions == BLOCK, block.sinces, _NEVER)
+        blocked = (decisions < UNUSABLE) & (since != _NEVER)
         block.codes[blocked] = block.codes[blocked] & DUPLICATE | BLOCK
-        block.sinces[blocked] = since[blocked]
+        block.sinces[blocked] = np.minimum(since, before)[blocked]
+        return bool(blocked.any())
 
     def _drawers(self, first: NDArray[np.uint64]) -> NDArray[np.intp]:
         return (first >> self._shift).astype(np.intp)
 
 
+async def ids_worth_reading(database: Database, *, rows: int) -> int:
+    """Tell below which id all contact points stand; 0 where so many rows are not worth a roll."""
+    async with database.reading() as session:
+        last = await session.scalar(text("SELECT coalesce(max(id), 0) FROM contact_points")) or 0
+    return last + 1 if last <= rows * _WORTH else 0
+
+
 async def read_roll(
-    database: Database, *, medium: Media, brand: int | None, rows: int
-) -> Roll | None:
-    """Read who is blocked, as ``LookUps.many`` does; None where so many rows are not worth it.
+    database: Database, *, medium: Media, brand: int | None, first: int, beyond: int
+) -> Roll:
+    """Read who is blocked, as ``LookUps.many`` does, of the contact points with such ids.
 
     In pages, each of which sees what is committed by then: whoever was changed since before the
     first one is told by the journal.
     """
-    async with database.reading() as session:
-        last = await session.scalar(text("SELECT coalesce(max(id), 0) FROM contact_points")) or 0
-    if last > min(_MOST, rows * _WORTH):
-        return None
     digests, sinces = [], []
-    for first in range(0, last + 1, _PAGE):
-        some, times = await _read_page(database, first, medium, brand)
-        digests.append(some)
-        sinces.append(times)
+    pages = _pages(database, medium, brand, first, beyond)
+    async for read in in_order(pages, ahead=_READERS - 1):
+        for some, times in read:
+            digests.append(some)
+            sinces.append(times)
     return await asyncio.to_thread(Roll, digests, sinces)
 
 
+async def _pages(
+    database: Database, medium: Media, brand: int | None, first: int, beyond: int
+) -> AsyncIterator[Coroutine[Any, Any, Page]]:
+    for at in range(first, beyond, _PAGE):
+        yield _read_page(database, at, min(at + _PAGE, beyond), medium, brand)
+
+
 async def _read_page(
-    database: Database, first: int, medium: Media, brand: int | None
-) -> tuple[bytes, bytes]:
+    database: Database, first: int, beyond: int, medium: Media, brand: int | None
+) -> Page:
     async with database.reading() as session:
         driver = await driver_of(session)
-        page = await driver.fetchrow(_READ, first, first + _PAGE, int(medium), brand)
+        page = await driver.fetchrow(_READ, first, beyond, int(medium), brand)
     return (b"", b"") if page is None else (page["digests"] or b"", page["sinces"] or b"")

@@ -10,7 +10,7 @@ from app.checks import LookUps, Scrub
 from app.platform.db import Database
 
 from .answers import ALLOW, DECISION, Block
-from .roll import Roll, read_roll
+from .roll import PART, Roll, read_roll
 from .sieve import Sieve, make_sieve
 
 _LOOKED_UP = 10_000
@@ -25,28 +25,47 @@ class Suppressed:
     Made after the journal's head was read, which tells of whoever is changed from then on.
     """
 
-    def __init__(self, database: Database, look_ups: LookUps, scrub: Scrub, *, rows: int) -> None:
-        """Take what is asked about a file of about so many rows; nothing is read yet."""
+    def __init__(
+        self, database: Database, look_ups: LookUps, scrub: Scrub, *, rows: int, ids: int
+    ) -> None:
+        """Take what is asked about a file of about so many rows; nothing is read yet.
+
+        ``ids`` is below which id the contact points of the roll stand (``ids_worth_reading``).
+        """
+        self._database = database
         self._look_ups = look_ups
         self._scrub = scrub
-        medium, brand = scrub.medium, scrub.brand
-        self._roll: _Once[Roll | None] = _Once(
-            lambda: read_roll(database, medium=medium, brand=brand, rows=rows)
-        )
+        self._ids = ids
+        self._first: _Once[Roll] = _Once(lambda: self.read_part(0))
         self._sieve: _Once[Sieve | None] = _Once(lambda: make_sieve(database, rows=rows))
 
+    @property
+    def parts(self) -> int:
+        """Count the parts of the roll; 0: rows are looked up one by one."""
+        return -(-self._ids // PART)
+
     def begin(self) -> None:
-        """Begin to read the roll."""
-        self._roll.begin()
+        """Begin to read the first part of the roll, if there is to be one."""
+        if self.parts:
+            self._first.begin()
+
+    async def read_part(self, part: int) -> Roll:
+        """Read a part of the roll, from 0; every row is to be compared with each of them."""
+        first = part * PART
+        medium, brand = self._scrub.medium, self._scrub.brand
+        beyond = min(first + PART, self._ids)
+        return await read_roll(
+            self._database, medium=medium, brand=brand, first=first, beyond=beyond
+        )
 
     async def decide(self, block: Block) -> None:
-        """Decide each row of a block that can be understood, as of now or as of the roll.
+        """Decide each row of a block that can be understood: by the first part, or as of now.
 
         Raises:
             Unavailable: PostgreSQL does not answer, or this process lacks a digest key.
         """
-        if (roll := await self._roll.get()) is not None:
-            await asyncio.to_thread(roll.decide, block)
+        if self.parts:
+            await asyncio.to_thread((await self._first.get()).decide, block)
             return
         asked = await self.asked(block)
         for first in range(0, len(asked), _LOOKED_UP):
@@ -65,7 +84,7 @@ class Suppressed:
 
     async def stop(self) -> None:
         """Read on no more."""
-        await self._roll.stop()
+        await self._first.stop()
         await self._sieve.stop()
 
 
