@@ -60,13 +60,15 @@ class Roll:
         since = np.frombuffer(b"".join(sinces), ">i8") + _2000
         if len(words) != len(since):
             raise ValueError("a suppression has no time")
-        order = np.argsort(words[:, 0])
-        self._first, self._second = words[order, 0], words[order, 1]
-        self._since = since[order]
         # About as many drawers as digests: each is looked for among the one or two of its drawer.
         bits = max(1, len(words).bit_length())
         self._shift = np.uint64(64 - bits)
-        held = np.bincount(self._drawers(self._first), minlength=1 << bits)
+        drawers = self._drawers(words[:, 0])
+        order = _by_drawer(drawers)
+        ordered = words.take(order, axis=0)
+        self._first, self._second = ordered[:, 0], ordered[:, 1]
+        self._since = since.take(order)
+        held = np.bincount(drawers, minlength=1 << bits)
         self._begins = np.concatenate(([0], np.cumsum(held)))
 
     def decide(self, block: Block) -> bool:
@@ -96,6 +98,15 @@ class Roll:
 
     def _drawers(self, first: NDArray[np.uint64]) -> NDArray[np.intp]:
         return (first >> self._shift).astype(np.intp)
+
+
+def _by_drawer(drawers: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Order places by their drawers, of which there are fewer than 2^32.
+
+    Numbers of 16 bits are sorted in a quarter of the time that longer ones take.
+    """
+    order = np.argsort(drawers.astype(np.uint16), kind="stable")
+    return order[np.argsort((drawers >> 16).astype(np.uint16)[order], kind="stable")]
 
 
 async def ids_worth_reading(database: Database, *, rows: int) -> int:
