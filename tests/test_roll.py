@@ -49,7 +49,7 @@ async def test_the_roll_tells_what_look_ups_tell(
                 assert suppressed.parts == (0 if ids == 0 else -(-ids // 9))
                 await suppressed.decide(block)
                 for part in range(1, suppressed.parts):
-                    (await suppressed.read_part(part)).decide(block)
+                    (await suppressed.part(part)).decide(block)
                 await suppressed.stop()
             assert by_roll.codes.tolist() == one_by_one.codes.tolist()
             assert by_roll.sinces.tolist() == one_by_one.sinces.tolist()

@@ -1,12 +1,14 @@
 """Scrubs by the roll, whole or in parts: as of one position, whatever happens meanwhile."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from app.platform.db import Database, Unavailable
 from app.scrubbing import roll, suppressed
 from app.scrubbing.answers import Block
+from app.scrubbing.roll import Pages
 from app.scrubbing.suppressed import Suppressed
 from tests.acts import Registry, minute, phone
 from tests.conftest import Caller
@@ -54,19 +56,19 @@ async def test_a_scrub_that_is_broken_off_between_two_parts_of_the_roll_is_whole
     for number in range(5):
         await registry.object(phone(number), at=minute(number))
     monkeypatch.setattr(suppressed, "PART", 2)
-    read, parts = Suppressed.read_part, list[int]()
+    read, begun = roll.read_pages, list[int]()
 
-    async def read_or_not(self: Suppressed, part: int) -> roll.Roll:
-        parts.append(part)
-        if parts.count(2) == 1 and part == 2:
+    async def read_or_not(*asked: Any, first: int, **more: Any) -> Pages:  # noqa: ANN401 - as they came
+        begun.append(first)
+        if begun.count(4) == 1 and first == 4:
             raise Unavailable("not now")
-        return await read(self, part)
+        return await read(*asked, first=first, **more)
 
-    monkeypatch.setattr(Suppressed, "read_part", read_or_not)
+    monkeypatch.setattr(suppressed, "read_pages", read_or_not)
     client = await caller("checks")
     async with working(database):
         job = await scrub(client, LIST.encode(), medium="voice")
-    assert parts == [0, 1, 2, 2], "what was compared is not compared again"
+    assert begun == [0, 2, 4, 4], "what was compared is not compared again"
     assert job["counts"] == {"allow": 1, "block": 5, "unusable": 0, "duplicate": 0}
 
 

@@ -252,22 +252,14 @@ class _Scrubbing:
 
     async def _compare(self, suppressed: Suppressed) -> None:
         """Compare all rows with the parts of the roll after the first, and judge them then."""
-        # One ahead: while rows are compared with a part, PostgreSQL makes the next.
-        async for rolls in in_order(self._later_parts(suppressed), ahead=0):
-            for roll in rolls:
-                await self._change_all(partial(_decide, roll))
-                place = replace(self._course.at, parts=self._course.at.parts + 1)
-                async with self._tools.database.transaction() as session:
-                    await self._course.save(session, place)
-                self._course.place = place
+        for part in range(self._course.at.parts + 1, suppressed.parts):
+            await self._change_all(partial(_decide, await suppressed.part(part)))
+            place = replace(self._course.at, parts=part)
+            async with self._tools.database.transaction() as session:
+                await self._course.save(session, place)
+            self._course.place = place
         if self._judge is not None and suppressed.parts > 1:
             await self._change_all(partial(self._judge_whole, self._judge, suppressed))
-
-    async def _later_parts(
-        self, suppressed: Suppressed
-    ) -> AsyncIterator[Coroutine[Any, Any, Roll]]:
-        for part in range(self._course.at.parts + 1, suppressed.parts):
-            yield suppressed.read_part(part)
 
     async def _judge_whole(self, judge: RowJudge, suppressed: Suppressed, block: Block) -> bool:
         await judge.judge(block, await suppressed.asked(block))

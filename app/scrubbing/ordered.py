@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 async def in_order(
     steps: AsyncIterator[Coroutine[Any, Any, T]], *, ahead: int, together: int = 1
-) -> AsyncIterator[list[T]]:
+) -> AsyncGenerator[list[T]]:
     """Run steps as they are given, and give what comes of them in their order.
 
     At most ``ahead`` run, or are ready, besides those that are waited for. What is ready at the

@@ -5,7 +5,6 @@ that a file which is large beside the registry is better compared with all of it
 part, where it is a large one.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
@@ -31,6 +30,7 @@ _2000 = 946_684_800_000_000
 _NEVER = np.iinfo(np.int64).max
 Page = tuple[bytes, bytes]
 """Digests, and as many times."""
+Pages = tuple[list[bytes], list[bytes]]
 
 # Both lists are made of the same rows in the same order. What one entry told of rests on one
 # ground, whose time the suppression holds.
@@ -116,10 +116,10 @@ async def ids_worth_reading(database: Database, *, rows: int) -> int:
     return last + 1 if last <= rows * _WORTH else 0
 
 
-async def read_roll(
+async def read_pages(
     database: Database, *, medium: Media, brand: int | None, first: int, beyond: int
-) -> Roll:
-    """Read who is blocked, as ``LookUps.many`` does, of the contact points with such ids.
+) -> Pages:
+    """Read what a ``Roll`` is made of: of contact points with such ids, as ``LookUps.many`` does.
 
     In pages, each of which sees what is committed by then: whoever was changed since before the
     first one is told by the journal.
@@ -130,7 +130,7 @@ async def read_roll(
         for some, times in read:
             digests.append(some)
             sinces.append(times)
-    return await asyncio.to_thread(Roll, digests, sinces)
+    return digests, sinces
 
 
 async def _pages(

@@ -1,7 +1,7 @@
 """Who of a file's rows is suppressed: asked in the way that is cheapest for a file of its size."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -10,7 +10,8 @@ from app.checks import LookUps, Scrub
 from app.platform.db import Database
 
 from .answers import ALLOW, DECISION, Block
-from .roll import PART, Roll, read_roll
+from .ordered import in_order
+from .roll import PART, Pages, Roll, read_pages
 from .sieve import Sieve, make_sieve
 
 _LOOKED_UP = 10_000
@@ -36,8 +37,9 @@ class Suppressed:
         self._look_ups = look_ups
         self._scrub = scrub
         self._ids = ids
-        self._first: _Once[Roll] = _Once(lambda: self.read_part(0))
+        self._first: _Once[Roll] = _Once(lambda: self.part(0))
         self._sieve: _Once[Sieve | None] = _Once(lambda: make_sieve(database, rows=rows))
+        self._reading: AsyncGenerator[list[Pages]] | None = None
 
     @property
     def parts(self) -> int:
@@ -45,18 +47,26 @@ class Suppressed:
         return -(-self._ids // PART)
 
     def begin(self) -> None:
-        """Begin to read the first part of the roll, if there is to be one."""
+        """Begin to read the roll, if there is to be one."""
         if self.parts:
             self._first.begin()
 
-    async def read_part(self, part: int) -> Roll:
-        """Read a part of the roll, from 0; every row is to be compared with each of them."""
-        first = part * PART
+    async def part(self, number: int) -> Roll:
+        """Make a part of the roll, from 0; every row is to be compared with each of them.
+
+        They are asked for in their order, from whichever is the first. The next one is read
+        meanwhile.
+        """
+        if self._reading is None:
+            self._reading = in_order(self._parts(number), ahead=0)
+        (pages,) = await anext(self._reading)
+        return await asyncio.to_thread(Roll, *pages)
+
+    async def _parts(self, first: int) -> AsyncIterator[Coroutine[Any, Any, Pages]]:
         medium, brand = self._scrub.medium, self._scrub.brand
-        beyond = min(first + PART, self._ids)
-        return await read_roll(
-            self._database, medium=medium, brand=brand, first=first, beyond=beyond
-        )
+        for number in range(first, self.parts):
+            begin, beyond = number * PART, min((number + 1) * PART, self._ids)
+            yield read_pages(self._database, medium=medium, brand=brand, first=begin, beyond=beyond)
 
     async def decide(self, block: Block) -> None:
         """Decide each row of a block that can be understood: by the first part, or as of now.
@@ -85,6 +95,8 @@ class Suppressed:
     async def stop(self) -> None:
         """Read on no more."""
         await self._first.stop()
+        if self._reading is not None:
+            await self._reading.aclose()
         await self._sieve.stop()
 
 
