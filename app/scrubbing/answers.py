@@ -6,7 +6,7 @@ is read or digested again to find out who changed).
 
 import asyncio
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -192,3 +192,21 @@ class Answers:
         if number not in self._blocks and self._room >= block.bytes_held:
             self._room -= block.bytes_held
             self._blocks[number] = block
+
+    async def changed(
+        self, blocks: int, change: Callable[[Block], Awaitable[bool]]
+    ) -> AsyncIterator[dict[int, Block]]:
+        """Change so many blocks; give those of which it is said that they were, by number.
+
+        They come some at a time. Whoever takes them puts them back before asking for more.
+        """
+        changed: dict[int, Block] = {}
+        for number in range(blocks):
+            block = await self.read(number)
+            if await change(block):
+                changed[number] = block
+            if len(changed) == TOGETHER:
+                yield changed
+                changed = {}
+        if changed:
+            yield changed

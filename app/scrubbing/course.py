@@ -5,8 +5,9 @@ was stopped writes no old answer over a newer one.
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +20,7 @@ from .place import Place
 from .tools import Tools
 
 Sealed = Mapping[int, bytes]
+_NOTHING = Progress()
 
 
 class Course:
@@ -46,18 +48,26 @@ class Course:
             self._answers = Answers(self.tools.storage, UUID(self.at.answers))
         return self._answers
 
-    async def save(self, session: AsyncSession, place: Place) -> None:
-        """Say where to go on, in the transaction of a step; ``place`` counts after it."""
-        await self.work.save(session, Progress(resume=asdict(place), done_rows=place.rows))
+    @asynccontextmanager
+    async def step(self, place: Place, more: Progress = _NOTHING) -> AsyncIterator[AsyncSession]:
+        """Move on to a place with what a block writes; ``more`` is what else changes of the job."""
+        async with self.tools.database.transaction() as session:
+            progress = replace(more, resume=asdict(place), done_rows=place.rows)
+            await self.work.save(session, progress)
+            yield session
+        self.place = place
+
+    async def move(self, place: Place, more: Progress = _NOTHING) -> None:
+        """Move on to a place: a step that writes nothing else."""
+        async with self.step(place, more):
+            pass
 
     async def put(self, blocks: Mapping[int, Block], sealed: Sealed, place: Place) -> None:
         """Put blocks of answers in their places, and move on."""
-        async with self.tools.database.transaction() as session:
-            await self.save(session, place)
+        async with self.step(place) as session:
             await self.answers.put(session, sealed)
         for number, block in blocks.items():
             self.answers.remember(number, block)
-        self.place = place
 
     async def put_again(self, blocks: Mapping[int, Block]) -> None:
         """Put blocks again that were changed."""

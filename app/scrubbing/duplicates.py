@@ -6,11 +6,12 @@ The few of whom they do not are compared with one another.
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import ALLOW, BLOCK, DECISION, DUPLICATE, TOGETHER, Answers, Block
+from .answers import ALLOW, BLOCK, DECISION, DUPLICATE, Answers, Block
 
 _AT_ONCE = 4_194_304
 """Rows whose beginnings are sorted together, in 32 MiB while that is done."""
@@ -24,23 +25,20 @@ async def mark_duplicates(
 ) -> AsyncIterator[dict[int, Block]]:
     """Mark every row whose contact point stood in an earlier one; give the blocks that changed.
 
-    They come by their numbers, some at a time. Whoever takes them puts them back before asking for
-    more. A file of more than four million rows is looked through again for each four million.
+    They come as of ``Answers.changed``. A file of more than four million rows is looked through
+    again for each four million.
     """
     parts = -(-rows // _AT_ONCE)
     for part in range(parts):
         suspects = await _suspects(answers, blocks, part, parts)
-        seen: set[bytes] = set()
-        marked: dict[int, Block] = {}
-        for number in range(blocks) if suspects.any() else ():
-            block = await answers.read(number)
-            if await asyncio.to_thread(_mark, block, suspects, seen):
-                marked[number] = block
-            if len(marked) == TOGETHER:
+        if suspects.any():
+            seen: set[bytes] = set()
+            async for marked in answers.changed(blocks, partial(_is_marked, suspects, seen)):
                 yield marked
-                marked = {}
-        if marked:
-            yield marked
+
+
+async def _is_marked(suspects: NDArray[np.bool_], seen: set[bytes], block: Block) -> bool:
+    return await asyncio.to_thread(_mark, block, suspects, seen)
 
 
 async def _suspects(answers: Answers, blocks: int, part: int, parts: int) -> NDArray[np.bool_]:

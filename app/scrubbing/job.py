@@ -10,7 +10,7 @@ writes no old answer over a newer one.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -157,19 +157,17 @@ class _Scrubbing:
         database = self._tools.database
         answers = await self._tools.storage.create()
         judged_at = now().isoformat() if await self._asks_the_law() else ""
-        async with database.reading() as session:
-            # Before whoever is made known later is left out of the roll.
-            after = (await read_head(session)).position
-        keys, ids = self._tools.key_numbers, 0
         if self._before is None:
+            async with database.reading() as session:
+                # Before whoever is made known later is left out of the roll.
+                after = (await read_head(session)).position
+            keys = self._tools.key_numbers
             ids = await ids_worth_reading(database, rows=rows)
         else:
-            after, keys = self._before[1].after, self._before[1].keys
+            after, keys, ids = self._before[1].after, self._before[1].keys, 0
         place = Place(str(answers), after, keys, ids=ids, judged_at=judged_at, grouping=GROUPING)
-        async with database.transaction() as session:
+        async with self._course.step(place) as session:
             await keep_file(session, answers, until=self._scrub.expires_at)
-            await self._course.save(session, place)
-        self._course.place = place
         return place
 
     async def _asks_the_law(self) -> bool:
@@ -195,6 +193,7 @@ class _Scrubbing:
     ) -> AsyncIterator[Step]:
         room = asyncio.Semaphore(_AT_ONCE)
         async for number, group in groups.read(skip=self._course.at.blocks):
+            # Not sooner: whoever goes on when all are answered needs the first part no more.
             suppressed.begin()
             await room.acquire()
             cells: Cells | None = campaign.column(group)
@@ -254,10 +253,7 @@ class _Scrubbing:
         """Compare all rows with the parts of the roll after the first, and judge them then."""
         for part in range(self._course.at.parts + 1, suppressed.parts):
             await self._change_all(partial(_decide, await suppressed.part(part)))
-            place = replace(self._course.at, parts=part)
-            async with self._tools.database.transaction() as session:
-                await self._course.save(session, place)
-            self._course.place = place
+            await self._course.move(replace(self._course.at, parts=part))
         if self._judge is not None and suppressed.parts > 1:
             await self._change_all(partial(self._judge_whole, self._judge, suppressed))
 
@@ -267,16 +263,9 @@ class _Scrubbing:
 
     async def _change_all(self, change: Callable[[Block], Awaitable[bool]]) -> None:
         """Put all blocks again that something changes, some at a time."""
-        changed: dict[int, Block] = {}
-        for number in range(self._course.at.blocks):
-            block = await self._course.answers.read(number)
-            if await change(block):
-                changed[number] = block
-            if len(changed) == TOGETHER:
-                await self._course.put_again(changed)
-                changed = {}
-        if changed:
-            await self._course.put_again(changed)
+        course = self._course
+        async for changed in course.answers.changed(course.at.blocks, change):
+            await course.put_again(changed)
 
     async def _settle(self, media_type: str, suppressed: Suppressed) -> None:
         """Decide anew whoever was changed meanwhile, until all is as of one position."""
@@ -286,7 +275,8 @@ class _Scrubbing:
                 after=after, medium=self._scrub.medium, brand=self._scrub.brand, span=_SPAN
             )
             if changed.since:
-                await self._decide_anew(Changes(changed.since), suppressed)
+                changes = Changes(changed.since)
+                await self._change_all(partial(self._decide_anew, changes, suppressed))
             after = changed.upto
             if changed.upto == changed.position:
                 break
@@ -295,24 +285,17 @@ class _Scrubbing:
         ):
             await self._course.put_again(marked)
         counts = await self._count()
-        place = replace(self._course.at, settled=True, media_type=media_type)
-        async with self._tools.database.transaction() as session:
-            progress = Progress(
-                resume=asdict(place), rows=place.rows, position=after, counts=counts
-            )
-            await self._course.work.save(session, progress)
-        self._course.place = place
+        settled = replace(self._course.at, settled=True, media_type=media_type)
+        progress = Progress(rows=settled.rows, position=after, counts=counts)
+        await self._course.move(settled, progress)
 
-    async def _decide_anew(self, changes: Changes, suppressed: Suppressed) -> None:
-        for number in range(self._course.at.blocks):
-            block = await self._course.answers.read(number)
-            if not (changed := await asyncio.to_thread(changes.apply, block)):
-                continue
-            if self._judge is not None:
-                # Whoever was blocked was not judged before.
-                asked = {*await suppressed.asked(block), *changed}
-                await self._judge.judge(block, sorted(asked))
-            await self._course.put_again({number: block})
+    async def _decide_anew(self, changes: Changes, suppressed: Suppressed, block: Block) -> bool:
+        changed = await asyncio.to_thread(changes.apply, block)
+        if changed and self._judge is not None:
+            # Whoever was blocked was not judged before.
+            asked = {*await suppressed.asked(block), *changed}
+            await self._judge.judge(block, sorted(asked))
+        return bool(changed)
 
     async def _count(self) -> dict[str, int]:
         """Count the rows by what they are told; of a refresh, those decided otherwise before."""

@@ -1,8 +1,6 @@
 """Where a scrub goes on, whoever goes on with it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from app.files import Job
 from app.identifiers import PHONE_TABLES
@@ -38,11 +36,8 @@ class Place:
     grouping: int = 0
 
     @classmethod
-    def read(cls, resume: Mapping[str, Any]) -> "Place":
-        """Read it from what a job resumes."""
-        return cls(**{**resume, "keys": tuple(resume["keys"])})
-
-    @classmethod
     def of(cls, job: Job) -> "Place | None":
         """Read it from a job, None if it has not begun."""
-        return None if job.resume is None else cls.read(job.resume)
+        if job.resume is None:
+            return None
+        return cls(**{**job.resume, "keys": tuple(job.resume["keys"])})

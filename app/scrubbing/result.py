@@ -60,11 +60,9 @@ class Writer:
             chunks=at.chunks + len(sealed),
             size=at.size + sum(one.size for one in some),
         )
-        async with self.course.tools.database.transaction() as session:
-            await self.course.save(session, place)
+        async with self.course.step(place) as session:
             for number, chunk in sealed.items():
                 await storage.put_chunk(session, file, number, chunk)
-        self.course.place = place
 
     async def _steps(self, groups: Groups) -> AsyncIterator[Coroutine[Any, Any, Written]]:
         async for number, group in groups.read(skip=self.course.at.written):
