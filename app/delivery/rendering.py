@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import identifier_hmac, plain_sha256
-from app.journal import EVERY_BRAND, EVERY_MEDIUM, Change, Kind, Lane, Media, Reason
+from app.journal import EVERY_BRAND, MEDIA_SETS, Change, Kind, Lane, Media, Reason
 from app.parties import Directory
 from app.platform.db import driver_of
 from app.points import PointKeys
@@ -89,7 +89,7 @@ _WORDS = [
         {int(one): one.word for one in Reason},
     )
 ]
-_MEDIA = [json.dumps(Media(bits).words, separators=(",", ":")) for bits in range(EVERY_MEDIUM + 1)]
+_MEDIA = [json.dumps(one.words, separators=(",", ":")) for one in MEDIA_SETS]
 # A plan kept from when the journal was short would read the whole of it for each batch.
 PLAN_ANEW = text("SET LOCAL plan_cache_mode = force_custom_plan")
 

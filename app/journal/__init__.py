@@ -79,7 +79,7 @@ from .samples import Spread, sample_silence, sampled_of
 from .silence import Period, Silence, find_period, measure_silence
 from .verification import Verification, verify
 from .wire import KindWord, MediaWords, MediumWord, ReasonWord, ResultWord
-from .words import ALL_MEDIA, EVERY_MEDIUM, Change, Kind, Lane, Media, Reason, Word
+from .words import ALL_MEDIA, EVERY_MEDIUM, MEDIA_SETS, Change, Kind, Lane, Media, Reason, Word
 
 __all__ = [
     "ALL_MEDIA",
@@ -87,6 +87,7 @@ __all__ = [
     "EVERY_BRAND",
     "EVERY_MEDIUM",
     "FIRST_BATCH",
+    "MEDIA_SETS",
     "OUTAGE_AFTER",
     "Ahead",
     "Change",

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.platform.arrays import alike, unnested
 from app.platform.ids import new_id
 
-from .words import EVERY_MEDIUM, Change, Kind, Lane, Media, Reason
+from .words import MEDIA_SETS, Change, Kind, Lane, Media, Reason
 
 EVERY_BRAND = 0
 """The brand number that stands for every brand."""
@@ -48,11 +48,7 @@ class Draft(NamedTuple):
     @property
     def touches(self) -> Media:
         """Tell which media decide whom the entry concerns."""
-        return _MEDIA[int(self.media) | int(self.before)]
-
-
-# Looked up, because calling a flag's enumeration is slow.
-_MEDIA = [Media(bits) for bits in range(EVERY_MEDIUM + 1)]
+        return MEDIA_SETS[int(self.media) | int(self.before)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,8 +357,8 @@ def _entry(row: Row[Any]) -> Entry:
         Kind(row.kind),
         row.point,
         row.brand,
-        _MEDIA[row.media],
-        _MEDIA[row.touches],
+        MEDIA_SETS[row.media],
+        MEDIA_SETS[row.touches],
         row.version,
         Reason(row.reason),
         row.occurred_at,

@@ -83,6 +83,8 @@ class Media(IntFlag):
 
 ALL_MEDIA = tuple(Media)
 EVERY_MEDIUM = Media(31)
+MEDIA_SETS = tuple(Media(bits) for bits in range(EVERY_MEDIUM + 1))
+"""Every set of media by its bits: looked up, because calling a flag's enumeration is slow."""
 
 _PHONE_MEDIA = Media.VOICE | Media.SMS | Media.MESSAGING
 _CARRIES = {

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.journal import EVERY_MEDIUM, Change, Lane, Media, Reason
+from app.journal import MEDIA_SETS, Change, Lane, Media, Reason
 from app.platform.arrays import alike, unnested
 from app.points import Point
 
@@ -186,9 +186,6 @@ def _tell(
     planned.told[subject] = Told(cause, row.point, before, after)
 
 
-_MEDIA = [Media(bits) for bits in range(EVERY_MEDIUM + 1)]
-
-
 def _joined(state: State, ground: _Ground, *, version: int | None = None) -> State:
     """Join what a ground holds to a state."""
     standing = ground.standing
@@ -199,8 +196,8 @@ def _joined(state: State, ground: _Ground, *, version: int | None = None) -> Sta
     return State(
         state.point,
         state.brand,
-        _MEDIA[int(state.media) | standing],
-        _MEDIA[int(state.told) | standing],
+        MEDIA_SETS[int(state.media) | standing],
+        MEDIA_SETS[int(state.told) | standing],
         state.version if version is None else version,
         since,
         state.position,

@@ -13,12 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.journal import Change, Draft, Lane, Media, Reason, append
+from app.journal import MEDIA_SETS, Change, Draft, Lane, Media, Reason, append
 from app.platform.arrays import alike, unnested
 from app.points import Point, find_merged
-
-# Looked up, because calling a flag's enumeration is slow.
-_NO_MEDIUM = Media(0)
 
 
 class State(NamedTuple):
@@ -39,7 +36,7 @@ class State(NamedTuple):
     @classmethod
     def nothing(cls, point: int, brand: int) -> "State":
         """Begin the state of a contact point of which nothing was known."""
-        return cls(point, brand, _NO_MEDIUM, _NO_MEDIUM, 0, None, 0)
+        return cls(point, brand, MEDIA_SETS[0], MEDIA_SETS[0], 0, None, 0)
 
 
 class Cause(NamedTuple):
