@@ -93,7 +93,7 @@ class Suppressed:
         return await asyncio.to_thread(_asked, block, await self._sieve.get())
 
     async def stop(self) -> None:
-        """Read on no more."""
+        """Read on no more, and give the memory of it back."""
         await self._first.stop()
         if self._reading is not None:
             await self._reading.aclose()
@@ -126,6 +126,8 @@ class _Once(Generic[T]):
         return await asyncio.shield(self.begin())
 
     async def stop(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        """Read on no more, and forget what was read: who asks for it may be held in a circle."""
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
