@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -174,27 +174,30 @@ async def list_jobs(
     return [_job(row) for row in await session.scalars(query)]
 
 
+_OTHER = aliased(JobRow)
+_UNDER_WAY = (
+    select(func.count())
+    .where(_OTHER.key == JobRow.key, _OTHER.state == "running", _OTHER.due_at > func.now())
+    .scalar_subquery()
+)
+# Made once: it is asked twenty times a second, and to make it took longer than to ask.
+_TURN = (
+    select(JobRow.id)
+    .where(JobRow.state.in_(_OPEN), JobRow.due_at <= func.now())
+    .where(JobRow.kind.in_(bindparam("kinds", expanding=True)), _UNDER_WAY < _OF_A_KEY)
+    .order_by(_UNDER_WAY, JobRow.created_at)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=JobRow)
+)
+
+
 async def claim_job(session: AsyncSession, kinds: Collection[str], *, lease: float) -> Job | None:
     """Take the job whose turn it is, for ``lease`` seconds; None if nothing is due.
 
     The turn is that of the key with the fewest jobs under way, of which it has two at most, so
     that one with twenty files holds up nobody who has one.
     """
-    other = aliased(JobRow)
-    under_way = (
-        select(func.count())
-        .where(other.key == JobRow.key, other.state == "running", other.due_at > func.now())
-        .scalar_subquery()
-    )
-    turn = (
-        select(JobRow.id)
-        .where(JobRow.state.in_(_OPEN), JobRow.due_at <= func.now(), JobRow.kind.in_(kinds))
-        .where(under_way < _OF_A_KEY)
-        .order_by(under_way, JobRow.created_at)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=JobRow)
-    )
-    job = await session.scalar(turn)
+    job = await session.scalar(_TURN, {"kinds": [*kinds]})
     if job is None:
         return None
     taken = await session.scalars(

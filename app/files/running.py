@@ -28,7 +28,7 @@ AT_ONCE = 4
 """Jobs under way at once in one process, so that a short one need not wait for a long one."""
 MOST_TRIES = 20
 """How often a job may be taken without any progress before it is given up: it kills its process."""
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 _PAUSE = 5.0
 
 log = get_logger(__name__)
