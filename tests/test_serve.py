@@ -36,13 +36,18 @@ def status(served: Served, key: str) -> int:
 
 def worker_processes(served: Served) -> set[int]:
     """Find the processes that a served registry has started as workers."""
+    return children(served.process.pid, b"worker")
+
+
+def children(parent_id: int, word: bytes) -> set[int]:
+    """Find the processes that another has started with a word in their command."""
     found = set()
     for each in Path("/proc").iterdir():
         if each.name.isdigit():
             with suppress(OSError):
                 words = (each / "cmdline").read_bytes().split(b"\0")
                 parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
-                if parent == served.process.pid and b"worker" in words:
+                if parent == parent_id and word in words:
                     found.add(int(each.name))
     return found
 
@@ -156,6 +161,24 @@ def test_a_killed_worker_is_replaced(folder: Path) -> None:
         (killed,) = worker_processes(served)
         os.kill(killed, signal.SIGKILL)
         assert within(20, lambda: len(worker_processes(served) - {killed}) == 1)
+
+
+def test_killed_jobs_beside_a_worker_of_its_own_are_replaced(folder: Path) -> None:
+    with (
+        serving(folder, "--no-worker"),
+        subprocess.Popen(  # noqa: S603 - the command under test
+            [*OPTOUT, "worker"], env=environment(folder, {}), stderr=subprocess.DEVNULL
+        ) as worker,
+    ):
+        try:
+            assert within(20, lambda: len(children(worker.pid, b"app.jobs")) == 1)
+            (killed,) = children(worker.pid, b"app.jobs")
+            os.kill(killed, signal.SIGKILL)
+            assert within(20, lambda: len(children(worker.pid, b"app.jobs") - {killed}) == 1)
+            worker.terminate()
+            assert worker.wait(30) == 0
+        finally:
+            worker.kill()
 
 
 def test_no_worker_runs_where_none_is_wanted(folder: Path) -> None:

@@ -35,7 +35,6 @@ from app.settings import Settings
 
 from .metrics import metrics_served
 from .registry import export, with_embedded
-from .root import fail
 
 _WATCH_SECONDS = 1
 _PAUSE_SECONDS = 30
@@ -109,8 +108,6 @@ def run(
 
 
 async def _prepare(settings: Settings, folder: Path | None) -> None:
-    if settings.digest_keys is None or settings.sealing_keys is None:
-        fail("OPTOUT_DIGEST_KEYS and OPTOUT_SEALING_KEYS must be set with OPTOUT_DATABASE_URL.")
     await _renormalise(settings)
     async with open_registry(settings) as (database, _), database.transaction() as session:
         if folder is not None and not await list_keys(session, limit=1):
@@ -245,10 +242,14 @@ class _Child:
             return
         status = self._process.returncode
         log.error("a process ended, and is started again", name=self._name, status=status)
-        mark_process_dead(self._process.pid)  # type: ignore[no-untyped-call]  # the package's own gap
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            mark_process_dead(self._process.pid)  # type: ignore[no-untyped-call]  # the package's own gap
         self._pause = _WATCH_SECONDS if lived > _PAUSE_SECONDS else 2 * self._pause
         self._pause = min(self._pause, _PAUSE_SECONDS)
-        self._start()
+        try:
+            self._start()
+        except OSError:  # no process or memory left: whoever watches must go on
+            log.exception("a process could not be started", name=self._name)
 
     def end(self) -> None:
         """Tell it to end."""
