@@ -7,12 +7,17 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
+
+
+class SettingUnfit(ValueError):  # noqa: N818 - a state of a setting, told to the operator
+    """A setting that cannot be used; the message names it and holds nothing that is secret."""
 
 
 def _comma_separated(value: object) -> object:
@@ -29,7 +34,32 @@ def _networks(value: object) -> object:
 
 
 def _zone(value: object) -> object:
-    return ZoneInfo(value) if isinstance(value, str) else value
+    try:
+        return ZoneInfo(value) if isinstance(value, str) else value
+    except (ZoneInfoNotFoundError, OSError):
+        raise ValueError("no such time zone is known here; one is Europe/Paris") from None
+
+
+def _listened_to(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if address and not (host and port.isdecimal() and int(port) < _PORTS):
+        raise ValueError("it must be host:port, as 127.0.0.1:9464, or empty")
+    return address
+
+
+def _reached(url: str | None) -> str | None:
+    if url is not None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("it must begin with https:// (or http://) and a host")
+    return url
+
+
+def _outlasting(seconds: float, given: ValidationInfo) -> float:
+    """Refuse a lease that a request to a database, which is under way, would outlast."""
+    if seconds <= 2 * given.data.get("delivery_deadline_seconds", 0):
+        raise ValueError("it must be more than twice OPTOUT_DELIVERY_DEADLINE_SECONDS")
+    return seconds
 
 
 def _signing(secret: SecretStr | None, given: ValidationInfo) -> SecretStr | None:
@@ -55,6 +85,10 @@ def _mailing(tls: str, given: ValidationInfo) -> str:
         raise ValueError("OPTOUT_SMTP_PASSWORD is not sent without TLS")
     return tls
 
+
+_PORTS = 65_536
+_LONGEST_SECONDS = 1_000_000
+"""PostgreSQL counts them in milliseconds of 31 bits, some doubled."""
 
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_comma_separated)]
@@ -111,13 +145,13 @@ class Settings(BaseSettings):
     )
 
     # What the processes listen to and are called
-    public_url: str | None = Field(
+    public_url: Annotated[str | None, AfterValidator(_reached)] = Field(
         None, description="address under which people reach the registry; unset: the one served"
     )
     trusted_proxies: str = Field(
         "127.0.0.1", description="addresses whose X-Forwarded-* headers count, comma-separated"
     )
-    metrics_address: str = Field(
+    metrics_address: Annotated[str, AfterValidator(_listened_to)] = Field(
         "127.0.0.1:9464", description="host:port of the metrics; empty: none"
     )
 
@@ -131,8 +165,8 @@ class Settings(BaseSettings):
     )
 
     # Limits
-    max_body_bytes: int = Field(1_048_576, description="bytes of a request body")
-    max_batch_body_bytes: int = Field(16_777_216, description="bytes of a batch's body")
+    max_body_bytes: int = Field(1_048_576, ge=1, description="bytes of a request body")
+    max_batch_body_bytes: int = Field(16_777_216, ge=1, description="bytes of a batch's body")
     key_requests_per_second: int = Field(
         2_000, ge=1, description="requests a second of one key in one process, unless set per key"
     )
@@ -151,8 +185,12 @@ class Settings(BaseSettings):
     read_pool_size: int = Field(
         6, ge=1, le=64, description="connections for requests that only read, per process"
     )
-    statement_timeout_seconds: int = Field(15, ge=1, description="seconds for one SQL statement")
-    lock_timeout_seconds: int = Field(5, ge=1, description="seconds to wait for a lock")
+    statement_timeout_seconds: int = Field(
+        15, ge=1, le=_LONGEST_SECONDS, description="seconds for one SQL statement"
+    )
+    lock_timeout_seconds: int = Field(
+        5, ge=1, le=_LONGEST_SECONDS, description="seconds to wait for a lock"
+    )
 
     # Delivery
     internal_networks: Networks = Field(
@@ -164,9 +202,10 @@ class Settings(BaseSettings):
     delivery_deadline_seconds: float = Field(
         15, gt=0, le=60, description="seconds for one whole request to a database"
     )
-    delivery_lease_seconds: float = Field(
+    delivery_lease_seconds: Annotated[float, AfterValidator(_outlasting)] = Field(
         45,
         gt=0,
+        validate_default=True,
         description="seconds for which a worker holds a database; more than twice the deadline",
     )
     delivery_slots: int = Field(

@@ -67,8 +67,8 @@ async def work(settings: Settings, stopping: asyncio.Event) -> None:
     """Do what is due until told to stop.
 
     Raises:
-        ValueError: the database or the keys are not set, or a lease would not outlast a request,
-            or the operations address may not be sent to.
+        ValueError: the database or the keys are not set, or the operations address may not be
+            sent to.
         SchemaUnfit: the schema cannot serve this code.
         KeysUnfit: the keys are not those that the data was written with.
     """

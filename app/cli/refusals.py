@@ -15,6 +15,7 @@ from app.platform.schema import SchemaUnfit
 from app.platform.vault import KeysUnfit
 from app.points import PhoneTablesUnfit
 from app.policy import BadPack
+from app.settings import SettingUnfit
 
 from .root import REFUSED, UNREACHABLE
 
@@ -41,6 +42,9 @@ def explain(error: Exception) -> int:
 
     What is none of a command's refusals is a fault of ours, shown with its trace.
     """
+    if isinstance(error, SettingUnfit):
+        typer.echo(str(error), err=True)
+        return WRONG_USE
     if isinstance(error, ValidationError):
         typer.echo(_settings(error), err=True)
         return WRONG_USE
@@ -56,7 +60,8 @@ def explain(error: Exception) -> int:
 
 def _settings(error: ValidationError) -> str:
     lines = [
-        f"OPTOUT_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}"
+        f"OPTOUT_{'.'.join(map(str, each['loc'])).upper()}: "
+        + each["msg"].removeprefix("Value error, ")
         for each in error.errors(include_input=False, include_url=False)
     ]
     return "\n".join(lines)

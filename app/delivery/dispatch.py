@@ -44,11 +44,6 @@ class Dispatcher:
     def __init__(self, database: Database, keys: PointKeys, directory: Directory) -> None:
         """Take what couriers need; nothing is claimed before ``run``."""
         settings = database.settings
-        if settings.delivery_lease_seconds <= 2 * settings.delivery_deadline_seconds:
-            raise ValueError(
-                "OPTOUT_DELIVERY_LEASE_SECONDS must be more than twice "
-                "OPTOUT_DELIVERY_DEADLINE_SECONDS: a lease must outlast a request"
-            )
         self._database = database
         self._keys = keys
         self._lease = timedelta(seconds=settings.delivery_lease_seconds)

@@ -25,7 +25,7 @@ from app.platform.http import (
 )
 from app.platform.logs import get_logger
 from app.platform.wire import wire_time
-from app.settings import Settings
+from app.settings import Settings, SettingUnfit
 
 from .alarms import watch
 from .answers import next_delay
@@ -49,7 +49,7 @@ class Operations:
         """Read it from the settings; None: nobody is told.
 
         Raises:
-            ValueError: the address may not be sent to.
+            SettingUnfit: the address may not be sent to.
         """
         if settings.operations_url is None or settings.operations_secret is None:
             return None
@@ -57,7 +57,7 @@ class Operations:
         try:
             destination = parse_destination(settings.operations_url, zone, settings)
         except ForbiddenDestination as error:
-            raise ValueError(f"OPTOUT_OPERATIONS_URL: {error.detail}") from None
+            raise SettingUnfit(f"OPTOUT_OPERATIONS_URL: {error.detail}") from None
         return cls(destination, settings.operations_secret.get_secret_value())
 
 

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Self
+from urllib.parse import urlencode
 
 import asyncpg
 from fastapi import Depends, Request
 from sqlalchemy import MetaData
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -24,13 +25,25 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase
 
 from app.platform.problems import Problem
-from app.settings import Settings
+from app.settings import Settings, SettingUnfit
 
 if TYPE_CHECKING:
     RawConnection = asyncpg.Connection[asyncpg.Record]
 
 _AWAY = ("08", "53", "57")
 _BUSY = ("55P03", "40P01", "40001")
+_NO_URL = (
+    "OPTOUT_DATABASE_URL must be written postgresql://user:password@host:port/database; in the "
+    "password %40 stands for @, %3A for :, %2F for /, %25 for %"
+)
+_DSN_OPTIONS = frozenset(
+    {"sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"}
+    | {"ssl_min_protocol_version", "ssl_max_protocol_version"}
+)
+_OPTIONS = frozenset(
+    {"dsn", "host", "port", "ssl", "passfile", "service", "servicefile", "target_session_attrs"}
+    | {"krbsrvname", "gsslib", "statement_cache_size", "prepared_statement_cache_size"}
+)
 
 
 class Base(DeclarativeBase):
@@ -90,8 +103,25 @@ async def unavailable_is_503() -> AsyncIterator[None]:
 
 
 def parse_url(url: str | URL) -> URL:
-    """Read a PostgreSQL URL of any usual spelling as one for asyncpg."""
-    return make_url(url).set(drivername="postgresql+asyncpg")
+    """Read a PostgreSQL URL of any usual spelling as one for asyncpg.
+
+    Raises:
+        SettingUnfit: it is none, or has an option that is not known here.
+    """
+    try:
+        found = make_url(url)
+    except (ArgumentError, ValueError):
+        raise SettingUnfit(_NO_URL) from None
+    if found.get_backend_name() not in {"postgresql", "postgres"}:
+        raise SettingUnfit(_NO_URL)
+    if unknown := set(found.query) - _OPTIONS - _DSN_OPTIONS:
+        raise SettingUnfit(f"OPTOUT_DATABASE_URL: leave out {', '.join(sorted(unknown))}")
+    of_dsn = {name: each for name, each in found.query.items() if name in _DSN_OPTIONS}
+    if of_dsn:
+        # The driver takes these from a URL of its own alone; whatever else it is given wins.
+        dsn = f"postgresql://?{urlencode(of_dsn, doseq=True)}"
+        found = found.difference_update_query(of_dsn).update_query_dict({"dsn": dsn})
+    return found.set(drivername="postgresql+asyncpg")
 
 
 def _server_settings(settings: Settings, name: str) -> dict[str, str]:
@@ -183,13 +213,10 @@ class Database:
 
     async def connect(self, name: str) -> "RawConnection":
         """Open a bare asyncpg connection outside the pools; the caller closes it."""
-        host = self.url.query.get("host")
+        _, given = self.write_engine.dialect.create_connect_args(self.url)
+        given.pop("prepared_statement_cache_size", None)  # SQLAlchemy's own
         return await asyncpg.connect(
-            host=self.url.host or (host if isinstance(host, str) else None),
-            port=self.url.port,
-            user=self.url.username,
-            password=self.url.password,
-            database=self.url.database,
+            **given,
             timeout=5,
             command_timeout=self.settings.statement_timeout_seconds,
             server_settings=_server_settings(self.settings, f"optout {name}"),

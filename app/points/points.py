@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.identifiers import PHONE_TABLES, DigestKeys, Identifier, mask
 from app.journal import Kind
 from app.platform.db import Unavailable
+from app.platform.keyring import BadKeys
 from app.platform.vault import Vault, keys_lacking
 from app.settings import Settings
 
@@ -31,15 +32,20 @@ class PointKeys:
         """Read both rings.
 
         Raises:
-            ValueError: one is missing or cannot be read; a registry without its keys must not
+            BadKeys: one is missing or cannot be read; a registry without its keys must not
                 start.
         """
         if settings.digest_keys is None or settings.sealing_keys is None:
-            raise ValueError("OPTOUT_DIGEST_KEYS and OPTOUT_SEALING_KEYS must be set")
-        return cls(
-            DigestKeys.parse(settings.digest_keys.get_secret_value()),
-            Vault.parse(settings.sealing_keys.get_secret_value()),
-        )
+            raise BadKeys(
+                "OPTOUT_DIGEST_KEYS and OPTOUT_SEALING_KEYS must be set with OPTOUT_DATABASE_URL."
+            )
+        read = "OPTOUT_DIGEST_KEYS"
+        try:
+            digests = DigestKeys.parse(settings.digest_keys.get_secret_value())
+            read = "OPTOUT_SEALING_KEYS"
+            return cls(digests, Vault.parse(settings.sealing_keys.get_secret_value()))
+        except BadKeys as error:
+            raise BadKeys(f"{read}: {error}") from None
 
     def require(self, numbers: Iterable[int], tables: str | None) -> None:
         """Refuse to go on with less than the database was written with: digest keys, tables.

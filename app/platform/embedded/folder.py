@@ -39,12 +39,19 @@ class Folder:
         """Make the folder, or check the one that is there.
 
         Raises:
-            FolderUnfit: it is somebody else's, or holds other things and is open to others.
+            FolderUnfit: it cannot be made, is somebody else's, or holds other things and is open
+                to others.
         """
         self.path = path.resolve()
         self.data = self.path / "postgres"
         self.log = self.path / "postgres.log"
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise FolderUnfit(
+                f"{self.path}: {error.strerror}. Name another folder by OPTOUT_DATA_DIR, or a "
+                "PostgreSQL by OPTOUT_DATABASE_URL."
+            ) from error
         self._close_to_others()
 
     def _close_to_others(self) -> None:
