@@ -17,7 +17,7 @@ from app.journal import (
     read_head,
     resolve,
 )
-from app.parties import Directory
+from app.parties import Directory, HeldKey
 from app.platform.db import Database, Unavailable
 from app.platform.logs import get_logger
 from app.platform.refusals import NotFound
@@ -123,6 +123,7 @@ class Reader:
     keys: PointKeys
     directory: Directory
     watch: HeadWatch
+    key: HeldKey
 
     async def read(
         self, follower: int, *, cursor: str | None, limit: int, wait: float, lane: Lane | None
@@ -134,6 +135,7 @@ class Reader:
         Raises:
             BadCursor, JournalForked, CursorExpired: the cursor leads nowhere.
             NotFound: the database was deleted.
+            Unauthenticated: the key ended while it waited.
         """
         deadline = time.monotonic() + wait
         while True:
@@ -145,6 +147,7 @@ class Reader:
             await self.watch.beyond(position, seconds=left)
             if self.watch.ended:
                 return feed
+            await self.key.require()
 
     async def _read_now(
         self, follower: int, cursor: str | None, limit: int, lane: Lane | None

@@ -15,7 +15,7 @@ from app.journal import (
     report,
     resolve,
 )
-from app.parties import Caller, Forbidden, TheDirectory, requires
+from app.parties import Caller, Forbidden, TheDirectory, TheHeldKey, requires
 from app.platform.clock import now
 from app.platform.db import Session, database_of
 from app.platform.openapi import responses
@@ -58,6 +58,7 @@ async def read_journal(
     follower: Follower,
     keys: ThePointKeys,
     directory: TheDirectory,
+    key: TheHeldKey,
 ) -> Response:
     """Follow the journal by a cursor: every change that concerns the key's database, in order.
 
@@ -65,7 +66,7 @@ async def read_journal(
     `wait` an empty answer is held back until there is an entry.
     """
     watch: HeadWatch = request.app.state.head_watch
-    reader = Reader(database_of(request), keys, directory, watch)
+    reader = Reader(database_of(request), keys, directory, watch, key)
     feed = await reader.read(
         follower.database,
         cursor=query.cursor,

@@ -14,11 +14,14 @@ from starlette.types import Message, Send
 from app.journal import Cursor, CursorExpired, JournalForked
 from app.parties import (
     Caller,
+    HeldKey,
     QuotaExceeded,
     Reads,
     TheDirectory,
+    TheHeldKey,
     ThePurpose,
     TheReads,
+    Unauthenticated,
     UnusualUse,
     charge,
     note,
@@ -48,7 +51,7 @@ log = get_logger(__name__)
 
 
 class _Paced(StreamingResponse):
-    """A list that is broken off when its reader stands still, and left at once when he goes."""
+    """A list that is broken off when its reader stands still or his key ends; left when he goes."""
 
     async def stream_response(self, send: Send) -> None:
         """Send it piece by piece; one that is broken off lacks the end of the transfer."""
@@ -61,6 +64,8 @@ class _Paced(StreamingResponse):
             await super().stream_response(timely)
         except TimeoutError:
             log.warning("a list was broken off, for its reader stood still")
+        except Unauthenticated:
+            log.warning("a list was broken off, for its key has ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class _Reading:
     database: Database
     reads: Reads
     caller: Caller
+    key: HeldKey
     subject: str
 
 
@@ -81,6 +87,7 @@ async def _noted(
     try:
         async with aclosing(pieces):
             async for piece in pieces:
+                await reading.key.require()
                 yield piece
         async with reading.database.transaction() as session:
             actor = reading.caller.actor
@@ -165,6 +172,7 @@ async def read_snapshot(
     directory: TheDirectory,
     reads: TheReads,
     purpose: ThePurpose,
+    key: TheHeldKey,
 ) -> StreamingResponse:
     """Take the present list, then follow the journal from the header `Journal-Cursor`.
 
@@ -189,7 +197,7 @@ async def read_snapshot(
         actor = follower.caller.actor
         await note(session, actor, "snapshot.read", subject, at, format=written_as, **said)
     sending = Sending()
-    reading = _Reading(database, reads, follower.caller, subject)
+    reading = _Reading(database, reads, follower.caller, key, subject)
     noted = _noted(snapshots.stream(begun, written_as, coding, sending), sending, reading)
     headers = {
         "Journal-Cursor": begun.cursor,

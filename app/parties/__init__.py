@@ -1,8 +1,8 @@
 """Who takes part: brands, parties, channels, databases; the keys they hold; the audit.
 
-It promises that a revoked or expired key is refused within one second in every process, that a
-secret is shown once and never again, and that the numbers of what takes part stay as they are
-for ever.
+It promises that a revoked or expired key is refused within one second in every process, by an
+answer that is under way too (``TheHeldKey``), that a secret is shown once and never again, and
+that the numbers of what takes part stay as they are for ever.
 """
 
 from .access import Access
@@ -35,7 +35,9 @@ from .databases import (
 )
 from .directory import Directory
 from .doors import (
+    HeldKey,
     TheDirectory,
+    TheHeldKey,
     ThePurpose,
     TheQuotas,
     TheReads,
@@ -81,6 +83,7 @@ __all__ = [
     "Coverage",
     "Directory",
     "Forbidden",
+    "HeldKey",
     "Inbound",
     "IssuedKey",
     "Key",
@@ -97,6 +100,7 @@ __all__ = [
     "RegisteredDatabase",
     "Scope",
     "TheDirectory",
+    "TheHeldKey",
     "ThePurpose",
     "TheQuotas",
     "TheReads",

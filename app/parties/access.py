@@ -96,15 +96,25 @@ class Access:
             QuotaExceeded: its holder makes too many requests.
             Unavailable: PostgreSQL does not tell.
         """
+        at = now()
+        caller = await self.recognise(presented, at)
+        self._used[caller.key] = at.replace(second=0, microsecond=0)
+        self.quotas.count_request(caller)
+        return caller
+
+    async def recognise(self, presented: str, at: datetime) -> Caller:
+        """Tell whose key a text is at a time, and count nothing.
+
+        Raises:
+            Unauthenticated: nobody's, or it is expired or revoked.
+            Unavailable: PostgreSQL does not tell.
+        """
         hashed = digest(presented)
         seen = await self._see(hashed) if hashed else None
-        at = now()
         if seen is None or seen.caller is None:
             raise Unauthenticated("This key is unknown or revoked.", presented=True)
         if seen.expires_at is not None and seen.expires_at <= at:
             raise Unauthenticated("This key has expired.", presented=True)
-        self._used[seen.caller.key] = at.replace(second=0, microsecond=0)
-        self.quotas.count_request(seen.caller)
         return seen.caller
 
     async def flush(self) -> None:
