@@ -217,6 +217,7 @@ async def test_a_scrub_can_be_deleted_at_once(database: Database, caller: Caller
     async with working(database):
         job = await scrub(client, LIST.encode(), medium="voice")
         assert (await client.delete(f"/v1/scrubs/{job['id']}")).status_code == 204
+        assert (await client.get(f"/v1/scrubs/{job['id']}/result")).status_code == 410
         await forget(database, after=timedelta(0))
         assert await count_kept(database) == 0
 

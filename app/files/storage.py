@@ -96,12 +96,16 @@ class Storage:
         """Find a file that was written to its end.
 
         Raises:
-            FileGone: there is none of this id, or none any more.
+            FileGone: there is none of this id, or its time is over and it waits to be deleted.
         """
         async with self.database.reading() as session:
             row = (
                 await session.execute(
-                    text("SELECT size, sha256, name FROM files WHERE id = :file"), {"file": file}
+                    text("""
+                        SELECT size, sha256, name FROM files
+                        WHERE id = :file AND (expires_at IS NULL OR expires_at > :at)
+                    """),
+                    {"file": file, "at": now()},
                 )
             ).one_or_none()
         if row is None or row.size is None:
