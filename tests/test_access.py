@@ -121,7 +121,9 @@ FOR_DATABASES = {
 
 PUBLIC = {
     "GET /healthz",
+    "HEAD /healthz",
     "GET /readyz",
+    "HEAD /readyz",
     "GET /openapi.json",
     "GET /docs",
     "GET /docs/assets/{name}",

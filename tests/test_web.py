@@ -119,6 +119,7 @@ async def test_an_absent_database_is_503_with_a_time_to_ask_again(
 
 async def test_the_process_lives_without_a_database(web: httpx.AsyncClient) -> None:
     assert (await web.get("/healthz")).json() == {"status": "ok"}
+    assert (await web.head("/healthz")).status_code == 200, "what watches often asks so"
 
 
 async def test_a_process_is_ready_where_the_schema_fits(client: httpx.AsyncClient) -> None:

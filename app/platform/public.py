@@ -62,12 +62,14 @@ class ProblemType(Answer):
     description: str
 
 
+@public.head("/healthz", include_in_schema=False)
 @public.get("/healthz")
 async def healthz() -> State:
     """Tell that the process lives. It asks nobody."""
     return State(status="ok")
 
 
+@public.head("/readyz", include_in_schema=False)
 @public.get("/readyz", responses=responses(NotReady))
 async def readyz(session: ReadSession) -> State:
     """Tell that the process can serve: PostgreSQL answers and its schema fits this code."""
