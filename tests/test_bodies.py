@@ -1,5 +1,6 @@
 """What may be sent: sizes, strict JSON, and the types of the wire."""
 
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -128,9 +129,37 @@ async def test_a_fault_tells_where_and_what_but_never_which_value(web: httpx.Asy
             {"pointer": "/blend", "detail": "String should match pattern '^[a-z0-9-]{1,64}$'"},
             {"pointer": "/sugar", "detail": "Input should be a valid integer"},
             {"pointer": "/notes/0", "detail": "String should have at most 5 characters"},
-            {"pointer": "/a~1b~0c", "detail": "Extra inputs are not permitted"},
+            {"pointer": "/a~1b~0c", "detail": "is not known here"},
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"", {"pointer": "", "detail": "a JSON object is needed"}),
+        (b"null", {"pointer": "", "detail": "a JSON object is needed"}),
+        (b"{}", {"pointer": "/name", "detail": "is needed"}),
+        (b'{"name": "a\\u0000"}', {"pointer": "/name", "detail": "holds a NUL character"}),
+    ],
+)
+async def test_a_fault_is_told_in_words_of_json(
+    web: httpx.AsyncClient, body: bytes, fault: dict[str, str]
+) -> None:
+    answer = await web.post("/v1/cups", content=body, headers=JSON)
+    assert shown(answer)["errors"] == [fault]
+
+
+async def test_an_offset_whose_plus_became_a_space_is_told_apart(web: httpx.AsyncClient) -> None:
+    cup = {"name": "a", "poured_at": "2026-01-31T09:30:00 01:00"}
+    (error,) = shown(await web.post("/v1/cups", json=cup))["errors"]
+    assert "%2B" in error["detail"]
+
+
+async def test_a_packed_body_is_told_to_come_unpacked(web: httpx.AsyncClient) -> None:
+    headers = JSON | {"Content-Encoding": "gzip"}
+    answer = await web.post("/v1/cups", content=gzip.compress(b'{"name": "a"}'), headers=headers)
+    assert shown(answer)["detail"] == "The body is not JSON in UTF-8; send it unpacked."
 
 
 async def test_faults_outside_the_body_name_their_place(web: httpx.AsyncClient) -> None:

@@ -146,6 +146,11 @@ async def test_the_region_of_a_national_number_is_the_request_s(desk: httpx.Asyn
     [
         ({"phone": "12", "medium": "voice"}, "unusable-identifier", "/phone"),
         ({"phone": PHONE["value"], "email": "x", "medium": "sms"}, "unusable-identifier", "/email"),
+        (
+            {"phone": PHONE["value"], "region": "XX", "medium": "sms"},
+            "unusable-identifier",
+            "/region",
+        ),
         ({"medium": "voice"}, "invalid-request", ""),
         ({"phone": PHONE["value"]}, "invalid-request", "/medium"),
         ({"phone": PHONE["value"], "medium": "fax"}, "invalid-request", "/medium"),

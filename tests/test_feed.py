@@ -231,6 +231,7 @@ async def test_cursors_expire_when_the_registration_changes(
 async def test_what_is_no_cursor_is_refused(puller: httpx.AsyncClient, cursor: str) -> None:
     read_by = await puller.get("/v1/journal", params={"cursor": cursor})
     acknowledged_by = await puller.post("/v1/acknowledgements", json={"cursor": cursor})
+    assert problem(acknowledged_by)["errors"][0]["pointer"] == "/cursor"
     for answer in (read_by, acknowledged_by):
         assert (answer.status_code, problem(answer)["type"]) == (422, "/problems/bad-cursor")
 

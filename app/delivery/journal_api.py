@@ -85,10 +85,13 @@ async def acknowledge_entries(
 
     An older cursor than before changes nothing.
     """
+    try:
+        cursor = Cursor.parse(body.cursor)
+    except BadCursor:
+        given_out = "Send the next_cursor or Journal-Cursor of what was applied, as it is."
+        raise BadCursor("/cursor", given_out) from None
     state = await read_follower(session, follower.database)
-    position, _ = await resolve(
-        session, Cursor.parse(body.cursor), generation=state.generation, snapshot=SNAPSHOT
-    )
+    position, _ = await resolve(session, cursor, generation=state.generation, snapshot=SNAPSHOT)
     await acknowledge(session, follower.database, position, now())
     after = await read_follower(session, follower.database)
     return wire.AcknowledgementOut(acknowledged_position=after.scanned)

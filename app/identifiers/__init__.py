@@ -10,7 +10,7 @@ from .identifier import Identifier, mask, normalise, normalise_many
 from .phones import PHONE_TABLES
 from .regions import SHARED, region_of, region_of_phone
 from .spelling import country_of, spelled
-from .text import Unusable
+from .text import Unusable, UnusableRegion
 
 __all__ = [
     "PHONE_TABLES",
@@ -18,6 +18,7 @@ __all__ = [
     "DigestKeys",
     "Identifier",
     "Unusable",
+    "UnusableRegion",
     "country_of",
     "identifier_hmac",
     "mask",

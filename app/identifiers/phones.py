@@ -11,7 +11,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber
 
 from .plans import LONGEST, SEPARATORS, plan_abroad, plan_of
-from .text import Unusable, require_bounded, require_plain
+from .text import Unusable, UnusableRegion, require_bounded, require_plain
 
 PHONE_TABLES = f"{phonenumbers.__version__}+1"
 """What normal forms were made by; the number after the plus grows with a rule of this room."""
@@ -111,7 +111,7 @@ def parsed_phone(value: str, region: str) -> str:
         Unusable: as ``normal_phone``.
     """
     if region not in _REGIONS:
-        raise Unusable("the region is not an ISO 3166-1 alpha-2 code")
+        raise UnusableRegion("the region is not an ISO 3166-1 alpha-2 code")
     text = " ".join(value.split()).translate(_UNSEEN_OR_DASH)
     require_plain(text)
     # The patterns of libphonenumber take quadratic time on its own limit, 250.

@@ -12,6 +12,10 @@ class Unusable(ValueError):  # noqa: N818 - it says what the value is
     """A text that is no contact point of its kind; the message never holds the text."""
 
 
+class UnusableRegion(Unusable):
+    """What is to blame is not the text but the region in which it was to be read."""
+
+
 def require_bounded(text: str) -> None:
     """Refuse an absurd length.
 

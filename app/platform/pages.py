@@ -30,12 +30,13 @@ class BadCursor(Problem):
     title = "This cursor was not given out here"
     status = 422
 
-    def __init__(self) -> None:
-        """Say where the cursor stood."""
-        super().__init__(
-            "Take next_cursor of the page before as it is, or leave the cursor out.",
-            errors=[FieldError("/query/cursor", "was not given out by this list")],
-        )
+    def __init__(
+        self,
+        pointer: str = "/query/cursor",
+        detail: str = "Take next_cursor of the page before as it is, or leave the cursor out.",
+    ) -> None:
+        """Say where the cursor stood, and what to send in its place."""
+        super().__init__(detail, errors=[FieldError(pointer, "was not given out by this list")])
 
 
 class PageQuery(WireModel):

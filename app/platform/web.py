@@ -24,12 +24,21 @@ from app.platform.openapi import complete
 from app.platform.problems import FieldError, Problem
 from app.platform.public import public
 from app.platform.refusals import BodyTooLarge, InvalidRequest, MethodNotAllowed, NotFound
+from app.platform.wire import NO_NUL
 from app.settings import Settings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_PLAIN_WORDS = {
+    "missing": "is needed",
+    "extra_forbidden": "is not known here",
+    "dict_type": "a JSON object is needed",
+    "model_attributes_type": "a JSON object is needed",
+    "model_type": "a JSON object is needed",
+}
+"""What pydantic says in words that only its own users know."""
 _MOST_ERRORS = 50
 _MOST_POINTER = 200
 
@@ -229,7 +238,8 @@ def _summary(request: Request, error: RequestValidationError) -> str:
     if "model_attributes_type" in kinds and "json" not in request.headers.get("content-type", ""):
         return "A JSON body is needed, sent as Content-Type: application/json."
     if "json_invalid" in kinds:
-        return "The body is not JSON in UTF-8."
+        packed = "content-encoding" in request.headers
+        return f"The body is not JSON in UTF-8{'; send it unpacked' if packed else ''}."
     count = len(error.errors())
     return "One thing is wrong." if count == 1 else f"{count} things are wrong."
 
@@ -241,4 +251,13 @@ def _fault(fault: dict[str, Any]) -> FieldError:
         return FieldError("", fault["ctx"]["error"])
     steps = rest if where == "body" else [where, *rest]
     pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
-    return FieldError(pointer[:_MOST_POINTER], fault["msg"].removeprefix("Value error, "))
+    return FieldError(pointer[:_MOST_POINTER], _in_words(fault))
+
+
+def _in_words(fault: dict[str, Any]) -> str:
+    kind = fault["type"]
+    if kind == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NO_NUL:
+        return "holds a NUL character"
+    if kind == "missing" and fault["loc"] == ("body",):
+        kind = "model_type"
+    return _PLAIN_WORDS.get(kind) or str(fault["msg"]).removeprefix("Value error, ")

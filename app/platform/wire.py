@@ -60,6 +60,8 @@ def parse_time(value: object) -> datetime:
             value = datetime.fromisoformat(value.upper())
         except ValueError:
             raise ValueError("no such day or time of day") from None
+    if isinstance(value, str) and _RFC3339.fullmatch(value.replace(" ", "+")):
+        raise ValueError("in an address the + of an offset is written %2B: there + is a space")
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("a time in RFC 3339 with its offset is needed, as 2026-01-31T09:30:00Z")
     try:
