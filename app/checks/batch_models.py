@@ -122,7 +122,7 @@ class ResultOut(Answer):
     since: Instant | None
 
 
-class CountsOut(Answer):
+class BatchCountsOut(Answer):
     """How many lines were answered how; they add up to the lines."""
 
     allow: int
@@ -136,7 +136,7 @@ class BatchOut(Answer):
     position: int
     checked_at: Instant
     results: list[ResultOut]
-    counts: CountsOut
+    counts: BatchCountsOut
 
 
 def render_batch(asked: Sequence[Asked], decided: Decided, *, at: datetime) -> Response:

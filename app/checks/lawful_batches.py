@@ -51,7 +51,7 @@ class LawfulResultOut(Answer):
     next_allowed_at: Instant | None
 
 
-class LawfulCountsOut(Answer):
+class LawfulBatchCountsOut(Answer):
     """How many lines were answered how; they add up to the lines."""
 
     allow: int
@@ -68,7 +68,7 @@ class LawfulBatchOut(Answer):
     checked_at: Instant
     evaluated: list[Literal["suppressions", "law"]]
     results: list[LawfulResultOut]
-    counts: LawfulCountsOut
+    counts: LawfulBatchCountsOut
 
 
 class Judge:
@@ -177,7 +177,7 @@ def render_lawful(
 ) -> Response:
     """Write the answer as ``LawfulBatchOut`` describes it."""
     written: dict[LawfulLine, str] = {}
-    counts = dict.fromkeys(LawfulCountsOut.model_fields, 0)
+    counts = dict.fromkeys(LawfulBatchCountsOut.model_fields, 0)
     results = []
     for (ref, _, _), line in zip(asked, lines, strict=True):
         ending = written.get(line)
@@ -189,7 +189,7 @@ def render_lawful(
     answer = (
         f'{{"position":{position},"checked_at":"{wire_time(at)}",'
         f'"evaluated":["suppressions","law"],"results":[{",".join(results)}],'
-        f'"counts":{LawfulCountsOut(**counts).model_dump_json()}}}'
+        f'"counts":{LawfulBatchCountsOut(**counts).model_dump_json()}}}'
     )
     return Response(answer, media_type="application/json")
 

@@ -38,7 +38,7 @@ from app.platform.clock import now
 from app.platform.db import ReadSession, Session
 from app.platform.idempotency import Once
 from app.platform.ids import new_id
-from app.platform.openapi import responses, takes_file
+from app.platform.openapi import LOCATION, responses, takes_file
 from app.platform.refusals import NotFound
 from app.platform.web import FileRoute, read_fields, router
 from app.platform.wire import Answer, Instant, Slug, WireModel, text
@@ -97,7 +97,7 @@ class ScrubIn(WireModel):
         )
 
 
-class CountsOut(Answer):
+class ScrubCountsOut(Answer):
     """How many rows were answered how; those of `duplicate` are counted there as well."""
 
     allow: int
@@ -106,7 +106,7 @@ class CountsOut(Answer):
     duplicate: int = Field(description="Rows whose contact point stood in an earlier one")
 
 
-class LawfulCountsOut(CountsOut):
+class LawfulScrubCountsOut(ScrubCountsOut):
     """How many rows were answered how, where the law was asked too."""
 
     defer: int
@@ -134,7 +134,7 @@ class ScrubOut(Answer):
     rows: int | None = Field(description="Rows of the file, null until all were read")
     done_rows: int
     position: int | None = Field(description="The journal position that every answer is as of")
-    counts: LawfulCountsOut | CountsOut | None = Field(
+    counts: LawfulScrubCountsOut | ScrubCountsOut | None = Field(
         description="Without `duplicate` they add up to the rows; of a refresh, to those that "
         "were decided otherwise before"
     )
@@ -265,7 +265,10 @@ async def hand_out(
 @scrubs.post(
     "/{id}/refresh",
     status_code=202,
-    responses=responses(ScrubUnfinished, ScrubGone, TooManyJobs),
+    responses={
+        **responses(ScrubUnfinished, ScrubGone, TooManyJobs),
+        202: {"description": "It is queued", "headers": LOCATION},
+    },
 )
 async def refresh_scrub(
     id: UUID,  # noqa: A002 - the name in the address
@@ -342,10 +345,10 @@ async def stored_of(storage: Storage, file: UUID) -> StoredFile:
         raise ScrubGone("It was deleted.") from None
 
 
-def _counts(counts: Mapping[str, int]) -> CountsOut | None:
+def _counts(counts: Mapping[str, int]) -> ScrubCountsOut | None:
     if not counts:
         return None
-    return LawfulCountsOut(**counts) if "defer" in counts else CountsOut(**counts)
+    return LawfulScrubCountsOut(**counts) if "defer" in counts else ScrubCountsOut(**counts)
 
 
 async def _shown(job: Job, directory: Directory) -> ScrubOut:

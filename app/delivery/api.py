@@ -249,7 +249,7 @@ async def replay_database(
 @databases.get("/{slug}/attempts")
 async def read_attempts(
     slug: Slug, query: Annotated[PageQuery, Query()], caller: Reader, session: ReadSession
-) -> Page[wire.AttemptOut]:
+) -> Page[wire.DeliveryAttemptOut]:
     """List the requests to a database, the latest first; kept for OPTOUT_ATTEMPTS_DAYS."""
     database = await find_for(session, slug, caller)
     after = query.after(UUID)
@@ -260,7 +260,7 @@ async def read_attempts(
         limit=query.limit + 1,
     )
     page, next_cursor = cut(rows, query.limit, lambda row: (row.id,))
-    return Page(items=[wire.AttemptOut.of(one) for one in page], next_cursor=next_cursor)
+    return Page(items=[wire.DeliveryAttemptOut.of(one) for one in page], next_cursor=next_cursor)
 
 
 async def _standing(

@@ -274,7 +274,7 @@ class ReplayIn(WireModel):
     from_position: Annotated[Whole, Field(ge=1)]
 
 
-class AttemptOut(Answer):
+class DeliveryAttemptOut(Answer):
     """One request to a database."""
 
     id: UUID

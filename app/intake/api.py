@@ -303,7 +303,7 @@ async def record_erasure(
     return await once.remember(answer, location=f"/v1/erasures/{erasure.id}")
 
 
-@erasures.get("/{id}", tags=["erasures"])
+@erasures.get("/{id}")
 async def read_erasure(
     id: UUID,  # noqa: A002 - the name in the address
     _caller: Admin,

@@ -115,7 +115,7 @@ class BrandOut(Answer):
         )
 
 
-class ContractIn(WireModel):
+class PartyContractIn(WireModel):
     """The contract under which a party acts."""
 
     reference: Annotated[str, text(200)]
@@ -126,7 +126,7 @@ class ContractIn(WireModel):
         return Contract(self.reference, self.signed_on)
 
 
-class ContractOut(Answer):
+class PartyContractOut(Answer):
     """The contract under which a party acts."""
 
     reference: str
@@ -141,7 +141,7 @@ class PartyIn(WireModel):
     kind: PartyKind
     country: Country
     contact_email: Email
-    contract: ContractIn | None = None
+    contract: PartyContractIn | None = None
 
     def party(self) -> NewParty:
         """Read it."""
@@ -156,7 +156,7 @@ class PartyChange(Change):
     kind: PartyKind = LEFT_OUT
     country: Country = LEFT_OUT
     contact_email: Email = LEFT_OUT
-    contract: ContractIn | None = None
+    contract: PartyContractIn | None = None
 
     def given(self) -> dict[str, Any]:
         """Tell the fields that the request names."""
@@ -174,7 +174,7 @@ class PartyOut(Answer):
     kind: str
     country: str
     contact_email: str
-    contract: ContractOut | None
+    contract: PartyContractOut | None
     created_at: Instant
 
     @classmethod
@@ -188,7 +188,7 @@ class PartyOut(Answer):
             country=party.country,
             contact_email=party.contact_email,
             contract=contract
-            and ContractOut(reference=contract.reference, signed_on=contract.signed_on),
+            and PartyContractOut(reference=contract.reference, signed_on=contract.signed_on),
             created_at=party.created_at,
         )
 

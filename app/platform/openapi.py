@@ -8,6 +8,8 @@ ground because it describes the routes of all rooms.
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from pydantic import BaseModel
@@ -23,6 +25,12 @@ _RETRY_AFTER = {
         "schema": {"type": "string"},
     }
 }
+_RETRY_LATER = {
+    "Retry-After": {
+        "description": "Seconds to wait, where the first request is still running",
+        "schema": {"type": "string"},
+    }
+}
 RATE_LIMIT = {
     "RateLimit": {
         "description": "What is left of a limit (`r`) and for how many seconds (`t`), as "
@@ -35,8 +43,22 @@ RATE_LIMIT = {
     },
 }
 """The headers of answers that count against a limit of the key."""
-_LOCATION = {
+LOCATION = {
     "Location": {"description": "Where it can be read", "schema": {"type": "string"}},
+}
+"""The header of answers to what makes something that can be read at an address of its own."""
+_WWW_AUTHENTICATE = {
+    "WWW-Authenticate": {
+        "description": "What is wrong with the key, as RFC 6750 writes it; of a 403 the scope that "
+        "is lacking, absent where the key is bound elsewhere",
+        "schema": {"type": "string"},
+    }
+}
+_HEADERS = {
+    "401": _WWW_AUTHENTICATE,
+    "403": _WWW_AUTHENTICATE,
+    "429": _RETRY_AFTER,
+    "503": _RETRY_AFTER,
 }
 _REPLAYED = {
     "Idempotent-Replayed": {
@@ -124,16 +146,20 @@ def takes_file(model: type[BaseModel]) -> dict[str, Any]:
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Add to each operation the refusals that follow from what it takes."""
-    for path in document["paths"].values():
+    for address, path in document["paths"].items():
+        legible = any(other.startswith(f"{address}/{{") for other in document["paths"])
         for operation in path.values():
             answers = operation["responses"]
             for status, description in _refusals(operation):
                 known = answers.setdefault(status, {"description": description})
+                if description not in known["description"]:
+                    known["description"] += f"\n\n{description}"
                 known["content"] = _CONTENT
-                if status in ("429", "503"):
-                    known["headers"] = _RETRY_AFTER
-            _document_headers(operation)
+                if status in _HEADERS:
+                    known["headers"] = _HEADERS[status]
+            _document_headers(operation, legible=legible)
             operation["responses"] = dict(sorted(answers.items()))
+            _show_example(operation)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -163,12 +189,29 @@ def _refusals(operation: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "422", "The request does not have the shape described here"
 
 
-def _document_headers(operation: dict[str, Any]) -> None:
+def _document_headers(operation: dict[str, Any], *, legible: bool) -> None:
+    """Document what goes with an answer; ``legible``: what is made here can be read by its name."""
+    once = _is_done_once(operation)
     for status, answer in operation["responses"].items():
-        if status == "201":
-            answer["headers"] = _LOCATION | answer.get("headers", {})
-        if status.startswith("2") and _is_done_once(operation):
+        if legible and status in ("201", "202"):
+            answer["headers"] = LOCATION | answer.get("headers", {})
+        if once and status.startswith("2"):
             answer["headers"] = _REPLAYED | answer.get("headers", {})
+        if once and status == "409":
+            answer["headers"] = _RETRY_LATER
+
+
+def _show_example(operation: dict[str, Any]) -> None:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if body is not None and (example := _examples().get(operation["operationId"])) is not None:
+        body["example"] = example
+
+
+@cache
+def _examples() -> dict[str, Any]:
+    """Read the requests that the reference shows, by the names of their operations."""
+    written = files("app.platform") / "assets" / "examples.json"
+    return dict(json.loads(written.read_text(encoding="utf-8")))
 
 
 def _is_done_once(operation: dict[str, Any]) -> bool:
