@@ -60,7 +60,11 @@ def main() -> None:
     gc.set_threshold(*_GARBAGE)
     # Threads that read rows kept the loop waiting for 5 ms at each of its many turns.
     sys.setswitchinterval(_TURN)
-    uvloop.run(_until_signalled(settings))
+    try:
+        uvloop.run(_until_signalled(settings))
+    except Unavailable:
+        # Why is logged in a line; whoever started this process starts it again.
+        sys.exit(1)
 
 
 def _return_memory() -> None:

@@ -64,6 +64,15 @@ def test_a_traceback_is_written_without_the_contact_points_in_it(lines: Lines) -
     assert NUMBER not in json.dumps(line)
 
 
+def test_what_waits_says_so_once_a_minute_for_each_reason(lines: Lines) -> None:
+    for reason in ("no room left", "no room left", "it restarts", "no room left"):
+        structlog.get_logger().warning("jobs wait", reason=reason)
+        structlog.get_logger().error("it failed")
+    said = [line.get("reason") for line in lines() if line["level"] == "warning"]
+    assert said == ["no room left", "it restarts"]
+    assert len(lines()) == 6
+
+
 def test_lines_of_libraries_come_out_the_same_way(lines: Lines) -> None:
     logging.getLogger("uvicorn.error").warning("cannot reach %s", "jane@example.com")
     logging.getLogger("uvicorn.access").info("GET /v1/checks?phone=%s", NUMBER)

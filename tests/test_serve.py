@@ -5,6 +5,7 @@ import pty
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -280,6 +281,20 @@ def test_a_database_that_does_not_answer_is_exit_status_3(
     assert away.returncode == 3
     assert "cannot be reached" in away.stderr
     assert "Traceback" not in away.stderr
+
+
+def test_jobs_that_begin_in_an_outage_end_with_the_reason_in_a_line(folder: Path) -> None:
+    url = f"postgresql://somebody@127.0.0.1:{free_port()}/registry"
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "app.jobs"],
+        env=environment(folder, {"OPTOUT_DATABASE_URL": url, **KEYS}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "Connect call failed" in line or "Connection refused" in line
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from app.files import (
 )
 from app.files.storage import CHUNK
 from app.platform.clock import now
-from app.platform.db import Database
+from app.platform.db import Database, Unavailable
 from app.platform.refusals import InvalidRequest
 from app.platform.vault import Unsealable, Vault
 from tests.conftest import SEALING_KEYS
@@ -190,6 +190,16 @@ async def test_a_file_that_does_not_come_in_time_is_given_up(
         await receive_upload(storage, never(), content_type="", query=())
     await storage.forget_expired(at=now())
     assert await files(storage) == 0
+
+
+async def test_a_folder_that_takes_no_file_is_503_and_is_named(
+    database: Database, tmp_path: Path
+) -> None:
+    """As one whose disk is full."""
+    taken = tmp_path / "taken"
+    taken.touch()
+    with pytest.raises(Unavailable, match="folder of files cannot be used: Not a directory"):
+        await upload(Storage(database, Vault.parse(SEALING_KEYS), taken), CONTENT, "")
 
 
 async def test_a_file_is_deleted_at_its_time_and_not_before(storage: Storage) -> None:

@@ -5,14 +5,16 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 from fastapi import Depends
 from sqlalchemy import text as sql
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
-from app.platform.db import Database, Session, _write_session
+from app.platform.db import Database, Session, _write_session, is_unavailable
 from app.platform.edge import API_POLICY
 from app.platform.public import DOCS_POLICY
 from app.platform.web import Api, router
@@ -112,6 +114,24 @@ async def test_an_absent_database_is_503_with_a_time_to_ask_again(
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     assert shown(answer)["type"] == "/problems/unavailable"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.InvalidPasswordError("a rotation is under way"),
+        asyncpg.InvalidCatalogNameError("a restore is under way"),
+        asyncpg.ReadOnlySQLTransactionError("another server is the primary now"),
+        asyncpg.DiskFullError("no room left"),
+    ],
+    ids=lambda error: error.sqlstate,
+)
+def test_what_operators_do_to_a_database_makes_it_absent_and_not_us_broken(
+    error: asyncpg.PostgresError,
+) -> None:
+    wrapped = DBAPIError("SELECT 1", {}, error)
+    assert is_unavailable(error)
+    assert is_unavailable(wrapped)
 
 
 # What is public

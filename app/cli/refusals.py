@@ -6,7 +6,7 @@ import typer
 from alembic.util import CommandError
 from pydantic import ValidationError
 
-from app.platform.db import Unavailable, is_unavailable
+from app.platform.db import Unavailable, driver_words, is_unavailable
 from app.platform.embedded import FolderUnfit, KeysMissing, ServerFailed
 from app.platform.keyring import BadKeys
 from app.platform.problems import Problem
@@ -33,8 +33,6 @@ _REFUSALS = (
     BadPack,
     CommandError,
 )
-_STATES_OF_NO_DATABASE = ("28", "3D")
-"""Classes of SQLSTATE for a user that may not connect, and a database that is not there."""
 
 
 def explain(error: Exception) -> int:
@@ -48,8 +46,8 @@ def explain(error: Exception) -> int:
     if isinstance(error, ValidationError):
         typer.echo(_settings(error), err=True)
         return WRONG_USE
-    if isinstance(error, Unavailable | ServerFailed) or is_unavailable(error) or _unknown(error):
-        typer.echo(f"The registry's database cannot be reached: {_last(error)}", err=True)
+    if isinstance(error, Unavailable | ServerFailed) or is_unavailable(error):
+        typer.echo(f"The registry's database cannot be reached: {driver_words(error)}", err=True)
         return UNREACHABLE
     if isinstance(error, _REFUSALS):
         typer.echo(str(error), err=True)
@@ -65,15 +63,3 @@ def _settings(error: ValidationError) -> str:
         for each in error.errors(include_input=False, include_url=False)
     ]
     return "\n".join(lines)
-
-
-def _unknown(error: Exception) -> bool:
-    state = getattr(getattr(error, "orig", error), "sqlstate", None)
-    return str(state or "")[:2] in _STATES_OF_NO_DATABASE
-
-
-def _last(error: BaseException) -> str:
-    """Take the driver's own words, without SQLAlchemy's around them."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error) or type(error).__name__

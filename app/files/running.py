@@ -110,7 +110,8 @@ class JobRunner:
         except* LeaseLost:
             log.warning("a job is in other hands now, or was cancelled", job=str(job.id))
         except* Unavailable as errors:
-            log.warning("a job waits for the database", job=str(job.id), reason=str(errors))
+            reasons = {str(each) for each in errors.exceptions}
+            log.warning("a job waits", job=str(job.id), reason=" ".join(sorted(reasons)))
             await self._give_back(job, after=_PAUSE)
 
     async def _hold(self, job: Job) -> None:

@@ -9,8 +9,8 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,8 +21,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.clock import now
-from app.platform.db import Database
+from app.platform.db import Database, Unavailable
 from app.platform.ids import new_id
+from app.platform.logs import get_logger
 from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
@@ -32,6 +33,9 @@ UNFINISHED = timedelta(hours=1)
 _LARGEST = 16 * CHUNK
 """Bytes of a chunk in a file that is read by the numbers of its chunks alone."""
 _AT_ONCE = 64
+
+
+log = get_logger(__name__)
 
 
 class FileGone(Exception):  # noqa: N818 - a state of the file
@@ -128,7 +132,8 @@ class Storage:
     ) -> None:
         """Put a sealed chunk in its place, in the transaction that says it may be put there."""
         if self.folder is not None:
-            await asyncio.to_thread(_write_durably, self.folder / str(file), number, sealed)
+            with _folder_away_is_503():
+                await asyncio.to_thread(_write_durably, self.folder / str(file), number, sealed)
             return
         await session.execute(
             text("""
@@ -146,10 +151,11 @@ class Storage:
         """
         if self.folder is not None:
             path = self.folder / str(file) / str(number)
-            try:
-                sealed = await asyncio.to_thread(path.read_bytes)
-            except FileNotFoundError:
-                raise FileGone(str(file)) from None
+            with _folder_away_is_503():
+                try:
+                    sealed = await asyncio.to_thread(path.read_bytes)
+                except FileNotFoundError:
+                    raise FileGone(str(file)) from None
         else:
             async with self.database.reading() as session:
                 sealed = await session.scalar(
@@ -310,6 +316,18 @@ def _chunk_context(file: UUID, number: int) -> bytes:
 
 def _name_context(file: UUID) -> bytes:
     return b"files.name " + file.bytes
+
+
+@contextmanager
+def _folder_away_is_503() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.warning("OPTOUT_FILES_DIR cannot be used", reason=error.strerror)
+        raise Unavailable(
+            f"The folder of files cannot be used: {error.strerror}. Nothing was recorded.",
+            headers={"Retry-After": "1"},
+        ) from error
 
 
 def _write_durably(folder: Path, number: int, sealed: bytes) -> None:

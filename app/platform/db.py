@@ -24,14 +24,17 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase
 
+from app.platform.logs import get_logger
 from app.platform.problems import Problem
 from app.settings import Settings, SettingUnfit
 
 if TYPE_CHECKING:
     RawConnection = asyncpg.Connection[asyncpg.Record]
 
-_AWAY = ("08", "53", "57")
-_BUSY = ("55P03", "40P01", "40001")
+_AWAY = ("08", "28", "3D", "53", "57")
+"""Classes of SQLSTATE, and with them a password that changed and a database not there yet."""
+_BUSY = ("55P03", "40P01", "40001", "25006")
+"""The last: a standby that was, or is not yet, the primary."""
 _NO_URL = (
     "OPTOUT_DATABASE_URL must be written postgresql://user:password@host:port/database; in the "
     "password %40 stands for @, %3A for :, %2F for /, %25 for %"
@@ -44,6 +47,9 @@ _OPTIONS = frozenset(
     {"dsn", "host", "port", "ssl", "passfile", "service", "servicefile", "target_session_attrs"}
     | {"krbsrvname", "gsslib", "statement_cache_size", "prepared_statement_cache_size"}
 )
+
+
+log = get_logger(__name__)
 
 
 class Base(DeclarativeBase):
@@ -88,6 +94,13 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, OSError | PoolTimeoutError | asyncpg.InterfaceError)
 
 
+def driver_words(error: BaseException) -> str:
+    """Take the driver's own words, without SQLAlchemy's around them."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error) or type(error).__name__
+
+
 @asynccontextmanager
 async def unavailable_is_503() -> AsyncIterator[None]:
     """Turn errors of an absent or overloaded PostgreSQL into ``Unavailable``."""
@@ -95,6 +108,7 @@ async def unavailable_is_503() -> AsyncIterator[None]:
         yield
     except Exception as error:
         if is_unavailable(error):
+            log.warning("the database does not answer", reason=driver_words(error))
             raise Unavailable(
                 "The database does not answer. Nothing was recorded; contact nobody meanwhile.",
                 headers={"Retry-After": "1"},

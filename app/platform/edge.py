@@ -13,7 +13,7 @@ from time import perf_counter
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.platform.db import Unavailable, is_unavailable
+from app.platform.db import Unavailable, driver_words, is_unavailable
 from app.platform.ids import new_id
 from app.platform.logs import REQUEST_ID, get_logger
 from app.platform.metrics import count_request
@@ -66,7 +66,7 @@ def _given_or_new(headers: Iterable[Header]) -> str:
 def _answer_to(error: Exception, scope: Scope) -> Problem:
     """Choose what to say of an error that no room has a problem for, and log it."""
     if is_unavailable(error):
-        _log.warning("database unavailable", route=_route(scope), error=type(error).__name__)
+        _log.warning("database unavailable", route=_route(scope), reason=driver_words(error))
         return Unavailable(
             "The database does not answer. Nothing was recorded; contact nobody meanwhile.",
             headers={"Retry-After": "1"},
