@@ -59,7 +59,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the app; its lifespan opens the registry."""
-    app = Api(settings, routers=ROUTERS, lifespan=_lifespan)
+    app = Api(settings, routers=ROUTERS, lifespan=_lifespan, show_fault=console.show_fault)
     console.answer_browsers(app)
     return app
 

@@ -1,6 +1,7 @@
 """The pages as a browser without scripts sees them: who is let in, what is refused, and how."""
 
 import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -10,10 +11,11 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.accounts import Role
-from app.console.words import LANGUAGES, choose_language, texts_of
+from app.console.words import LANGUAGES, choose_language, texts_of, words_of
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.problems import every_problem
+from app.settings import Settings
 from tests.conftest import Caller
 from tests.officers import browser_of
 from tests.people import (
@@ -179,7 +181,6 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     ("path", "accept", "is_page"),
     [
         ("/nothing/here", BROWSER, True),
-        ("/desk/look-up", BROWSER, True),
         ("/opt-outs/not-an-id", BROWSER, True),
         ("/v1/nothing", BROWSER, False),
         ("/nothing/here", "*/*", False),
@@ -192,23 +193,63 @@ async def test_a_browser_is_shown_a_page_where_nothing_stands_and_a_program_a_pr
     officer = await browser_of(caller, database, Role.OFFICER)
     officer.headers.update({"accept": accept, "accept-language": "fr"})
     answer = await officer.get(path)
-    assert answer.status_code == (405 if path == "/desk/look-up" else 404)
+    assert answer.status_code == 404
     if is_page:
         assert answer.headers["content-type"].startswith("text/html")
         assert texts_of("fr")["refused.gone"] in words_in(answer)
         assert texts_of("fr")["nav.overview"] in words_in(answer), "one can go on from there"
-        assert ("allow" in answer.headers) == (answer.status_code == 405)
     else:
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("/", "/desk"),
+        ("/desk/look-up?lang=fr", "/desk?lang=fr"),
+        (f"/opt-outs/{UUID(int=1)}/void", f"/opt-outs/{UUID(int=1)}"),
+    ],
+)
+async def test_the_address_of_a_form_leads_a_browser_to_its_page(
+    path: str, page: str, browser: httpx.AsyncClient
+) -> None:
+    program = await browser.get(path)
+    assert program.status_code == (404 if path == "/" else 405)
+    led = await browser.get(path, headers={"accept": BROWSER})
+    assert (led.status_code, led.headers["location"]) == (303, page)
+
+
+async def test_whoever_is_no_longer_signed_in_is_told_that_nothing_was_recorded(
+    agent: httpx.AsyncClient,
+) -> None:
+    form = {"token": token_in(await agent.get("/desk")), "who": NUMBER, "said": "all"}
+    agent.cookies.delete("optout_session")
+    led = await agent.post("/desk/opt-outs", data=form)
+    words = words_in(await agent.get(led.headers["location"]))
+    assert "You were no longer signed in. Nothing was recorded." in words
+
+
+async def test_a_part_of_a_page_is_refused_without_a_page_around_it(
+    agent: httpx.AsyncClient,
+) -> None:
+    form = {"token": "of-another-session", "who": NUMBER}
+    part = await agent.post("/desk/look-up", data=form, headers={"hx-request": "true"})
+    assert part.status_code == 403
+    assert "This form is too old" in words_in(part)
+    assert "<html" not in part.text
 
 
 def test_every_refusal_of_a_form_has_words_of_its_own_or_of_its_status() -> None:
     words = texts_of("fr")
     refused = {key.removeprefix("refused.") for key in words if key.startswith("refused.")}
-    assert {f"{why}_do" for why in refused if not why.endswith("_do")} - {"title_do"} <= refused
+    assert {f"{why}_do" for why in refused if not why.endswith("_do")} - {
+        "title_do",
+        "reference_do",
+    } <= refused
     types = {one.type for one in every_problem()}
     of_pages = {"role", "form", "request", "gone", "often", "unavailable", "ticket", "confirmation"}
-    assert {why for why in refused if not why.endswith("_do")} <= types | of_pages | {"title"}
+    of_pages |= {"title", "link", "reference"}
+    assert {why for why in refused if not why.endswith("_do")} <= types | of_pages
 
 
 async def test_a_page_speaks_the_language_of_its_reader(browser: httpx.AsyncClient) -> None:
@@ -240,12 +281,38 @@ def test_a_language_is_chosen_by_cookie_then_by_header(
     assert choose_language(asked, accepted) == language
 
 
+@pytest.mark.parametrize(
+    ("language", "entries", "first", "instant"),
+    [
+        (
+            "fr",
+            "5\u202f334 entrées",
+            "1er décembre 2026",
+            "28 novembre 2026 à 15:10:27 (UTC+01:00)",
+        ),
+        ("en", "5,334 entries", "1 December 2026", "28 November 2026 at 15:10:27 (UTC+01:00)"),
+    ],
+)
+def test_numbers_and_instants_are_written_as_their_readers_do(
+    language: str, entries: str, first: str, instant: str
+) -> None:
+    words = words_of(language, Settings())
+    assert words("overview.behind", n=5334) == entries
+    assert words.date(date(2026, 12, 1)) == first
+    assert words.exact(datetime(2026, 11, 28, 14, 10, 27, tzinfo=UTC)) == instant
+
+
 def test_both_languages_have_the_same_words_with_the_same_gaps() -> None:
     english, french = (texts_of(language) for language in LANGUAGES)
     assert english.keys() == french.keys()
     for key in english:
         gaps = [set(re.findall(r"{(\w+)}", texts[key])) for texts in (english, french)]
         assert gaps[0] == gaps[1], key
+
+
+def test_no_line_of_french_can_begin_with_a_mark() -> None:
+    loose = {key: text for key, text in texts_of("fr").items() if re.search(r" [;:?!»]|« ", text)}
+    assert loose == {}
 
 
 def test_every_word_that_a_template_names_is_there() -> None:

@@ -21,6 +21,7 @@ from tests.people import (
     let_in,
     open_channel,
     record,
+    session_of,
     signed_in,
     submit,
     token_in,
@@ -178,6 +179,42 @@ async def test_a_look_up_says_what_stands_since_when_and_who_told_it(
     assert "Do not contact +33 6 39 98 00 31 · France" in words
     assert "Told by The channel" in words
     assert str(known.url) == "http://test/desk/look-up"
+
+
+@pytest.mark.parametrize(
+    ("role", "place", "leads"),
+    [
+        (Role.OFFICER, None, "/opt-outs/"),
+        (Role.SUPERVISOR, CHANNEL, "/desk/opt-outs/"),
+        (Role.SUPERVISOR, "elsewhere", None),
+        (Role.AGENT, CHANNEL, None),
+    ],
+)
+async def test_who_answers_for_an_opt_out_finds_it_by_the_person(
+    role: Role,
+    place: str | None,
+    leads: str | None,
+    agent: httpx.AsyncClient,
+    caller: Caller,
+    admin: httpx.AsyncClient,
+    database: Database,
+) -> None:
+    opt_out = await record(agent, NUMBER, said="calls")
+    await open_channel(admin, "elsewhere")
+    other = await caller()
+    other.headers["accept-language"] = "en"
+    if role is Role.OFFICER:
+        other.cookies.set("optout_session", await session_of(database, "other", role))
+    else:
+        await let_in(database, "other", role, channel=place)
+        await signed_in(other, "other")
+    found = await submit(other, "/desk", "/desk/look-up", who="06 39 98 00 31")
+    assert ("What was done the latest first Opt-out" in words_in(found)) == bool(leads)
+    assert re.findall(r'href="([a-z/-]*/opt-outs/)[0-9a-f-]{36}"', found.text) == (
+        [leads] if leads else []
+    )
+    if leads:
+        assert (await other.get(f"{leads}{opt_out}")).status_code == 200
 
 
 async def test_what_cannot_be_read_is_said_and_escaped(agent: httpx.AsyncClient) -> None:

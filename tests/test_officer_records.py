@@ -45,7 +45,7 @@ async def test_an_opt_out_tells_its_evidence_who_knows_and_what_voiding_would_ch
     second = await objected(admin, channel="web")
     words = words_in(await officer.get(f"/opt-outs/{first['id']}"))
     for said in (
-        *("Not everybody knows yet 0 of 1", "The CRM p being told", "Kind letter"),
+        *("Not everybody knows yet 0 of 1", "The CRM P being told", "Kind letter"),
         *("Where it lies box 7", "By agent 7", "+33 6 •• •• •• 01", "1 suppressed"),
         *("0 suppressions would be gone", "1 would stay, for others say so too"),
     ):

@@ -203,7 +203,7 @@ async def test_a_link_for_one_purpose_opens_no_other_door(
     for path in (*crossed, f"{page}x", page[:-2], "/p/x", "/u/" + "A" * 20_000, "/p/%00"):
         missing = await person.get(path)
         assert missing.status_code == 404, path
-        assert "There is nothing here." in words_in(missing)
+        assert "This link does not work." in words_in(missing)
 
 
 async def test_links_end_by_age_and_all_at_once(
@@ -273,8 +273,9 @@ async def test_the_open_form_has_a_limit_for_each_block_of_addresses(
 
 
 async def test_what_is_no_contact_point_is_said_by_the_open_form(person: httpx.AsyncClient) -> None:
-    refused = await submit(person, "/objection", who="<b>12", scope="all")
+    refused = await submit(person, "/objection", who="<b>12", scope="calls")
     assert refused.status_code == 422
+    assert '<option value="calls" selected>' in refused.text, "what was chosen is kept"
     assert "This is no phone number or e-mail address." in words_in(refused)
     assert "<b>12" not in refused.text
 

@@ -6,8 +6,8 @@ POST with a token of the form alone, and no contact point in an address, a title
 
 from .letters import mail_ticket
 from .live import Streams
-from .pages import answer_browsers
+from .pages import answer_browsers, show_fault
 from .routes import ROUTERS
 from .words import words_of
 
-__all__ = ["ROUTERS", "Streams", "answer_browsers", "mail_ticket", "words_of"]
+__all__ = ["ROUTERS", "Streams", "answer_browsers", "mail_ticket", "show_fault", "words_of"]

@@ -33,6 +33,7 @@ async def keep_copy(
     """Give the same as a file that the person keeps (Directive 2011/83/EU, 2(10))."""
     shown = await _copy(request, vault, directory, token, at=now())
     words = words_for(request)
+    colon = words("page.colon")
     one: Consent = shown["consent"]
     lines = [
         words("copy.title"),
@@ -43,9 +44,9 @@ async def keep_copy(
             medium=words(f"media.{one.medium.word}"),
             object=one.object,
         ),
-        words("copy.when") + ": " + one.given_where.isoformat(" ", "minutes"),
-        words("copy.how") + ": " + words(f"act.{one.positive_act.word}"),
-        words("copy.state") + ": " + words("consent." + shown["state"]),
+        words("copy.when") + colon + f"{words.local(one.given_where)} ({one.given_where:%z})",
+        words("copy.how") + colon + words(f"act.{one.positive_act.word}"),
+        words("copy.state") + colon + words("consent." + shown["state"]),
         "",
         words("copy.told"),
         words("copy.version", version=one.wording.version),

@@ -31,8 +31,6 @@ from app.parties import (
     Directory,
     TheDirectory,
     UnknownChannel,
-    find_brand,
-    find_channel,
     list_channels,
     note,
 )
@@ -50,12 +48,13 @@ from app.points import (
     read_identifier,
 )
 
+from .acts import acts_seen_by
 from .doors import Form, browser_of, signed_in
 from .lawful import law_in_force, shown_with, what_is_lawful
 from .live import Streams, event, say_while_signed_in
 from .pages import fill, go, page, pages, words_for
 from .scope import channels_of, find_own
-from .shown import Standing, shown, told, who_know
+from .shown import Standing, named, shown, told, who_know
 
 desk = pages("/desk")
 
@@ -224,13 +223,13 @@ async def _recorded(
         points = await points_of(session, keys, id)
         standing = await shown(session, directory, points, whole=whole)
         propagation = await told(session, opt_out, at=at)
-        channel = await find_channel(session, await directory.channel_slug(opt_out.channel))
-        known = brand = None
+        channel, brand = await named(
+            session, directory, channel=opt_out.channel, brand=opt_out.brand
+        )
+        known = None
         if opt_out.voided_at is not None:
             history = await read_history(session, points[0].id, channel=None)
             known = await who_know(session, history, opt_out.brand)
-        if opt_out.brand != EVERY_BRAND:
-            brand = (await find_brand(session, await directory.brand_slug(opt_out.brand))).name
         aside = await _aside(session, visit, keys, at, _zone(request))
     return await page(
         request,
@@ -240,7 +239,7 @@ async def _recorded(
         told=propagation,
         known=known,
         brand=brand,
-        channel=channel.name,
+        channel=channel,
         takeable_until=opt_out.recorded_at + TAKE_BACK_WITHIN,
         takeable=_takeable(opt_out, visit, at),
         whole=whole,
@@ -347,6 +346,7 @@ async def _answer(
         history = await read_history(session, point, channel=None)
         standing = await Standing.of(session, identifier, history, directory)
         known = await who_know(session, history)
+        acts = await acts_seen_by(session, visit.user, history)
         channels: Sequence[Channel] = ()
         if visit.user.channel is None:
             own = await channels_of(session, visit.user)
@@ -369,6 +369,7 @@ async def _answer(
         "standing": standing,
         "unusable": False,
         "known": known,
+        "acts": acts,
         "once": new_id(),
         "channels": channels,
         "all_media": [medium.word for medium in ALL_MEDIA],

@@ -50,6 +50,7 @@ from .forms import BadForm, faults_of, read_form, typed
 from .import_form import import_choices, read_import_form
 from .lists import PAGE, Asked
 from .pages import go, page, pages, words_for
+from .shown import named
 from .uploads import UploadRoute, received
 
 files = pages("/files")
@@ -198,6 +199,7 @@ async def show_import(
     preview: VoidPreview | None = None
     async with database_of(request).reading() as session:
         one = await find_import(session, keys.vault, id, channel=None)
+        channel, brand = await named(session, directory, channel=one.channel, brand=one.brand)
         row = await _row(session, one)
         voiding = None
         if one.void_job is not None:
@@ -212,8 +214,8 @@ async def show_import(
     return await page(
         request,
         "import.html",
-        channel=await directory.channel_slug(one.channel),
-        brand=None if one.brand == EVERY_BRAND else await directory.brand_slug(one.brand),
+        channel=channel,
+        brand=brand,
         preview=preview,
         row=row,
         refused=refused,

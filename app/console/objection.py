@@ -57,17 +57,17 @@ async def take_objection(
 ) -> Response:
     """Block whatever was given, at once; the answer is the same whoever it is."""
     at, database = now(), database_of(request)
-    who = fields.get("who", "").strip()[:400]
+    who, scope = fields.get("who", "").strip()[:400], fields.get("scope", "all")
     async with database.transaction() as session:
         within = await _count(session, request, at)
     if not within:
-        return await _form(request, "tries", who, status=429)
+        return await _form(request, "tries", who, scope, status=429)
     kind = Kind.EMAIL if "@" in who else Kind.PHONE
     try:
         identifier = read_identifier(kind, who, region=region, pointer="/who")
     except UnusableIdentifier:
-        return await _form(request, "unusable", who, status=422)
-    media = _SCOPES.get(fields.get("scope", "all"), EVERY_MEDIUM)
+        return await _form(request, "unusable", who, scope, status=422)
+    media = _SCOPES.get(scope, EVERY_MEDIUM)
     async with database.transaction() as session:
         channel = await web_channel(session, vault, country=region, at=at)
         receipt = await object_openly(session, keys, identifier, media, channel=channel, at=at)
@@ -98,6 +98,15 @@ async def _ask_to_confirm(
         await mail_confirmation(session, request, keys.vault, asked)
 
 
-async def _form(request: Request, state: str, who: str = "", *, status: int = 200) -> Response:
-    mails = request.app.state.settings.mails
-    return await page(request, "objection.html", status=status, state=state, who=who, mails=mails)
+async def _form(
+    request: Request, state: str, who: str = "", scope: str = "all", *, status: int = 200
+) -> Response:
+    return await page(
+        request,
+        "objection.html",
+        status=status,
+        state=state,
+        who=who,
+        asked=scope,
+        mails=request.app.state.settings.mails,
+    )

@@ -23,7 +23,7 @@ from app.intake import (
     read_undone,
     void,
 )
-from app.journal import ALL_MEDIA, EVERY_BRAND, Entry, Media, Reason, read_entries
+from app.journal import ALL_MEDIA, Entry, Media, Reason, read_entries
 from app.parties import (
     Directory,
     RegisteredDatabase,
@@ -32,6 +32,7 @@ from app.parties import (
     list_brands,
     list_channels,
     list_databases,
+    list_parties,
 )
 from app.platform.clock import now
 from app.platform.db import Session, database_of
@@ -42,6 +43,7 @@ from .doors import Form, signed_in
 from .forms import typed
 from .lists import PAGE, Asked
 from .pages import go, page, pages, words_for
+from .shown import named
 
 opt_outs = pages("/opt-outs")
 
@@ -136,18 +138,20 @@ async def _show(
     *,
     faults: dict[str, str],
 ) -> Response:
+    at = now()
     async with database_of(request).reading() as session:
         opt_out = await find_opt_out(session, number, channel=None)
+        channel, brand = await named(
+            session, directory, channel=opt_out.channel, brand=opt_out.brand
+        )
+        parties = await list_parties(session, limit=_CHOICES)
         receipt = await read_receipt(session, keys, opt_out)
         laid = await _laid(session, keys, receipt)
-        propagation = await read_propagation(session, opt_out, at=now())
+        propagation = await read_propagation(session, opt_out, at=at)
         known = {one.id: one for one in await list_databases(session)}
         preview = await preview_void(session, number, most=_PREVIEWED)
         undone = await read_undone(session, [one.ground for one in laid], most=_UNDONE)
         users = await name_users(session, [opt_out.user] if opt_out.user else [])
-    brand = None
-    if opt_out.brand != EVERY_BRAND:
-        brand = await directory.brand_slug(opt_out.brand)
     return await page(
         request,
         "opt_out.html",
@@ -161,7 +165,9 @@ async def _show(
             Heard(known[hop.follower], hop) for hop in propagation.hops if hop.follower in known
         ],
         silence=propagation.time_to_silence,
-        channel=await directory.channel_slug(opt_out.channel),
+        channel=channel,
+        parties={one.slug: one.name for one in parties},
+        at=at,
         brand=brand,
         recorder=users.get(opt_out.user) if opt_out.user else opt_out.recorded_by,
         preview=preview,

@@ -8,10 +8,13 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 
 from app.accounts import Role
+from app.platform.edge import request_id_of
 from app.platform.problems import Problem
+from app.platform.refusals import NotFound
 from app.platform.web import StrictRoute
 
 from .countries import is_outside
@@ -35,7 +38,9 @@ _HEADERS = {
 }
 _LANGUAGE = "optout_language"
 _A_YEAR = 31_536_000
+_ONLY_POST = 405
 _TOO_LARGE = 413
+_UNAVAILABLE = 503
 _MOST_ACCEPTED = 400
 
 
@@ -96,6 +101,10 @@ def go(request: Request, where: str) -> Response:
     return RedirectResponse(where, 303, _HEADERS)
 
 
+class DeadLink(NotFound):
+    """A person holds a link that does not count, or no longer; the page says where to go on."""
+
+
 class PageRoute(StrictRoute):
     """A route for people: what is refused is shown as a page, in their words."""
 
@@ -107,7 +116,8 @@ class PageRoute(StrictRoute):
             try:
                 return await handler(request)
             except SignInNeeded as refusal:
-                return go(request, refusal.where)
+                ended = "?ended=1" if request.method == "POST" else ""
+                return go(request, refusal.where + ended)
             except (NotForYou, ForeignForm) as refusal:
                 why = "role" if isinstance(refusal, NotForYou) else "form"
                 return await _refused(request, why, 403)
@@ -125,9 +135,11 @@ class PageRoute(StrictRoute):
 
 async def _problem(request: Request, refusal: Problem) -> Response:
     known = {404: "gone", 429: "often", 503: "unavailable"}.get(refusal.status, "request")
-    if f"refused.{refusal.type}" in words_for(request).texts:
+    if isinstance(refusal, DeadLink):
+        known = "link"
+    elif f"refused.{refusal.type}" in words_for(request).texts:
         known = refusal.type
-    if refusal.status == 503:  # noqa: PLR2004 - the page must not ask the database once more
+    if refusal.status == _UNAVAILABLE:  # the page must not ask the database once more
         request.state.browser = Browser(None, "", new=False)
     response = await _refused(request, known, refusal.status)
     response.headers.update(refusal.headers)
@@ -135,7 +147,26 @@ async def _problem(request: Request, refusal: Problem) -> Response:
 
 
 async def _refused(request: Request, why: str, status: int) -> Response:
-    return await page(request, "refused.html", status=status, why=why)
+    return await page(request, _refusal(request), status=status, why=why)
+
+
+def _refusal(request: Request) -> str:
+    # A part of a page is refused within it: no page stands within a page.
+    return "refusal.html" if request.headers.get("hx-request") else "refused.html"
+
+
+def show_fault(request: Request, problem: Problem) -> Response | None:
+    """Show a person what nobody foresaw, and the reference to report; the database is not asked.
+
+    None for whoever is no person: they get the problem itself.
+    """
+    if not _is_for_people(request):
+        return None
+    why = "unavailable" if problem.status == _UNAVAILABLE else problem.type
+    known = getattr(request.state, "browser", None) or Browser(None, "", new=False)
+    reference = request_id_of(request.scope)
+    text = fill(request, known, _refusal(request), why=why, reference=reference)
+    return HTMLResponse(text, problem.status, _HEADERS | problem.headers)
 
 
 def answer_browsers(app: FastAPI) -> None:
@@ -149,6 +180,8 @@ def answer_browsers(app: FastAPI) -> None:
         answer = await plain(request, error)
         if not _is_for_people(request):
             return answer
+        if request.method == "GET" and (where := _instead(request, answer.status_code)):
+            return go(request, where)
         try:
             await browser_of(request)
         except Problem:
@@ -159,6 +192,19 @@ def answer_browsers(app: FastAPI) -> None:
         return shown
 
     app.add_exception_handler(HTTPException, refused)
+
+
+def _instead(request: Request, status: int) -> str | None:
+    """Tell where a browser belongs that asks for no page: the host alone, or a form's address.
+
+    The latter is what it asks for when it shows an answer to the form in another language.
+    """
+    if request.url.path == "/":
+        return "/desk"
+    if status != _ONLY_POST:
+        return None
+    above = request.url.path.rpartition("/")[0] or "/"
+    return str(URL(above).replace(query=request.url.query))
 
 
 _Handler = Callable[[Request, Exception], Awaitable[Response]]

@@ -39,7 +39,7 @@ from app.points import DefaultRegion, PointKeys, ThePointKeys
 from .doors import Form, browser_of
 from .letters import mail_confirmation
 from .live import Streams, event, say_until
-from .pages import fill, go, page, pages
+from .pages import DeadLink, fill, go, page, pages
 from .shown import told
 
 preferences = pages("/p")
@@ -239,13 +239,13 @@ async def open_held(
     """Open the link that somebody holds.
 
     Raises:
-        NotFound: it does not count any more.
+        DeadLink: it does not count any more.
     """
     days = request.app.state.settings.link_days
     try:
         return await open_link(session, vault, token, purpose, days=days, at=now())
     except BadLink:
-        raise NotFound("This link does not count any more.") from None
+        raise DeadLink("This link does not count any more.") from None
 
 
 async def _require_own(session: AsyncSession, keys: PointKeys, link: Link, opt_out: UUID) -> None:

@@ -10,7 +10,14 @@ from app.delivery import read_errors
 from app.identifiers import Identifier, country_of, spelled
 from app.intake import History, OptOut, read_history, read_propagation
 from app.journal import EVERY_BRAND, who_was_told
-from app.parties import Directory, find_channel, list_brands, list_databases, list_parties
+from app.parties import (
+    Directory,
+    find_brand,
+    find_channel,
+    list_brands,
+    list_databases,
+    list_parties,
+)
 from app.points import OpenedPoint
 
 _EVERYBODY = 10_000
@@ -94,6 +101,16 @@ async def _standing(
     if standing:
         told_by = (await find_channel(session, await directory.channel_slug(standing[-1]))).name
     return Standing(name, country, suppressed, told_by)
+
+
+async def named(
+    session: AsyncSession, directory: Directory, *, channel: int, brand: int
+) -> tuple[str, str | None]:
+    """Name a channel and a brand as people do; the brand is None where it is every one."""
+    said = (await find_channel(session, await directory.channel_slug(channel))).name
+    if brand == EVERY_BRAND:
+        return said, None
+    return said, (await find_brand(session, await directory.brand_slug(brand))).name
 
 
 @dataclass(frozen=True, slots=True)

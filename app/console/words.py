@@ -6,6 +6,7 @@ page with many has a file of its own.
 A count picks between ``key_one`` and ``key_many``: in French zero is singular, in English not.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,13 +37,20 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         """Say something; ``n`` picks singular or plural, the others fill what is in braces.
 
+        Whole numbers are written as ``number`` does.
+
         Raises:
             KeyError: the file of this language lacks the key.
         """
         if "n" in values and key not in self.texts:
             one = {0, 1} if self.language == "fr" else {1}
             key = f"{key}_one" if values["n"] in one else f"{key}_many"
-        return self.texts[key].format(**values)
+        return self.texts[key].format(
+            **{
+                name: self.number(said) if type(said) is int else said
+                for name, said in values.items()
+            }
+        )
 
     def number(self, value: int) -> str:
         """Write a whole number with its groups of three: 48 213 in French, 48,213 in English."""
@@ -72,7 +80,8 @@ class Words:
 
     def date(self, on: date) -> str:
         """Write a day."""
-        return f"{on.day} {self(f'month.m{on.month}')} {on.year}"
+        day = "1er" if on.day == 1 and self.language == "fr" else on.day
+        return f"{day} {self(f'month.m{on.month}')} {on.year}"
 
     def day_of(self, at: datetime) -> str:
         """Write the day of an instant."""
@@ -92,6 +101,16 @@ class Words:
         if local.date() == today:
             return self("time.today", time=f"{local:%H:%M:%S}")
         return self("time.day", day=self.date(local.date()), time=f"{local:%H:%M}")
+
+    def exact(self, at: datetime) -> str:
+        """Write an instant as a record does that is read on another day: to the second."""
+        local = at.astimezone(self.zone)
+        return self(
+            "time.exact",
+            day=self.date(local.date()),
+            time=f"{local:%H:%M:%S}",
+            zone=f"UTC{local.isoformat()[-6:]}",
+        )
 
     def countries(self) -> list[tuple[str, str]]:
         """List the countries that this file names, by their codes, in the order of their names."""
@@ -113,7 +132,15 @@ def texts_of(language: Language) -> Mapping[str, str]:
     for file in sorted(files(__package__).joinpath("words").iterdir(), key=lambda one: one.name):
         if file.name.startswith(language):
             texts |= dict(_flat(tomllib.loads(file.read_text("utf-8"))))
+    if language == "fr":
+        return {key: _typeset(text) for key, text in texts.items()}
     return texts
+
+
+def _typeset(text: str) -> str:
+    """Set French as it is printed: no line begins with a mark that has a space before it."""
+    text = re.sub(r" ([;?!»])", "\u202f\\1", text.replace("« ", "«\u202f"))
+    return text.replace(" :", "\u00a0:").replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
 
 
 def words_of(language: str, settings: Settings) -> Words:

@@ -7,9 +7,10 @@ because the answers of all rooms pass it.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,6 +38,10 @@ _UNLESS_SET: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", API_POLICY.encode()),
 )
+
+
+ShowFault = Callable[[Request, Problem], Response | None]
+"""Shows a person what nobody foresaw, without the database; None for whoever is no person."""
 
 
 def problem_response(problem: Problem, request_id: str) -> Response:
@@ -82,9 +87,10 @@ class Edge:
     may hold what must not be written down.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, show_fault: ShowFault | None = None) -> None:
         """Wrap the rest of the app."""
         self.app = app
+        self._show_fault = show_fault
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; other kinds of connection pass untouched."""
@@ -113,14 +119,25 @@ class Edge:
 
         try:
             await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            # Nobody is left to answer, as when Enter is pressed twice: recorded as gone, no fault.
+            status = 0
         except Exception as error:
             problem = _answer_to(error, scope)
             if status:
                 # Too late for another answer: the server has to break the connection.
                 raise
-            await problem_response(problem, request_id)(scope, receive, send_with_headers)
+            await self._answer(scope, problem)(scope, receive, send_with_headers)
         finally:
             _record(scope, status or _CLIENT_WENT, perf_counter() - began)
+
+    def _answer(self, scope: Scope, problem: Problem) -> Response:
+        try:
+            shown = self._show_fault and self._show_fault(Request(scope), problem)
+        except Exception:  # noqa: BLE001 - whatever it is, the problem itself is still answered
+            _log.exception("page of a fault failed", route=_route(scope))
+            shown = None
+        return shown or problem_response(problem, request_id_of(scope))
 
 
 def _route(scope: Scope) -> str:

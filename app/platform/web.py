@@ -18,7 +18,7 @@ from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from app.platform.edge import Edge, problem_response, request_id_of
+from app.platform.edge import Edge, ShowFault, problem_response, request_id_of
 from app.platform.idempotency import Replay, render_replay
 from app.platform.openapi import complete
 from app.platform.problems import FieldError, Problem
@@ -151,7 +151,12 @@ class Api(FastAPI):
     """The app of one web process, without the rooms' routers: strict, documented, silent."""
 
     def __init__(
-        self, settings: Settings, *, routers: Sequence[APIRouter], lifespan: Lifespan | None = None
+        self,
+        settings: Settings,
+        *,
+        routers: Sequence[APIRouter],
+        lifespan: Lifespan | None = None,
+        show_fault: ShowFault | None = None,
     ) -> None:
         """Build it; ``state.settings`` is set, ``state.database`` is the lifespan's to set."""
         super().__init__(
@@ -166,7 +171,7 @@ class Api(FastAPI):
             telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         )
         self.state.settings = settings
-        self.add_middleware(Edge)
+        self.add_middleware(Edge, show_fault=show_fault)
         self.add_exception_handler(Problem, _problem)
         self.add_exception_handler(RequestValidationError, _invalid)
         self.add_exception_handler(HTTPException, _refused)

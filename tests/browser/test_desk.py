@@ -203,6 +203,22 @@ async def transferred(page: Page) -> int:
     )
 
 
+async def test_the_keys_count_where_digits_need_shift(
+    registry: httpx.AsyncClient, open_page: Open
+) -> None:
+    del registry
+    page = await open_page("/desk")
+    await sign_in(page)
+    await page.keyboard.type(NUMBER)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("[data-key='2']")).to_be_focused()
+    # What a French keyboard sends for the key that "1" is printed on.
+    await page.locator("[data-key='2']").dispatch_event(
+        "keydown", {"key": "&", "code": "Digit1", "bubbles": True}
+    )
+    await expect(page.locator("[data-key='1']")).to_be_checked()
+
+
 async def test_a_session_that_was_revoked_elsewhere_is_led_to_the_sign_in(
     registry: httpx.AsyncClient, open_page: Open
 ) -> None:
@@ -215,7 +231,8 @@ async def test_a_session_that_was_revoked_elsewhere_is_led_to_the_sign_in(
     await elsewhere.get_by_role("button", name="Sign out everywhere").click()
     await here.keyboard.type(NUMBER)
     await here.keyboard.press("Enter")
-    await here.wait_for_url("**/sign-in")
+    await here.wait_for_url("**/sign-in?ended=1")
+    await expect(here.get_by_role("alert")).to_contain_text("Nothing was recorded.")
 
 
 async def test_an_agent_who_waits_is_told_so_and_that_no_answer_is_no_answer(

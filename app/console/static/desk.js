@@ -7,8 +7,10 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     const ask = document.getElementById("who");
     if (ask) { ask.focus(); ask.select(); } else { location.assign("/desk"); }
-  } else if (!typing && /^[123]$/.test(event.key)) {
-    const choice = document.querySelector(`[data-key="${event.key}"]`);
+  } else if (!typing && (/^[123]$/.test(event.key) || /^Digit[123]$/.test(event.code))) {
+    // Where digits need Shift, as on French keyboards, the key itself counts.
+    const digit = /^[123]$/.test(event.key) ? event.key : event.code.at(-1);
+    const choice = document.querySelector(`[data-key="${digit}"]`);
     if (choice) { event.preventDefault(); choice.checked = true; choice.focus(); }
   } else if (!typing && event.key.toLowerCase() === "z") {
     document.querySelector("[data-take-back]")?.click();
