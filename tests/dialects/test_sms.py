@@ -207,6 +207,7 @@ BASIC = b64encode(f"hook:{SECRET}".encode()).decode()
         ({"token": "key"}, {}),
         ({"header": "X-Key"}, {"x-key": SECRET}),
         ({}, {"authorization": f"Bearer {SECRET}"}),
+        ({}, {"authorization": f"Basic {BASIC}"}),
     ],
 )
 def test_whoever_proves_the_secret_is_let_in_and_nobody_else(

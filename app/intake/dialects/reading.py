@@ -155,8 +155,8 @@ def require_signature(secret: str, signed: bytes, given: str) -> None:
 def require_credentials(request: Request, secret: str, options: Options) -> None:
     """Ask for what providers send that sign nothing: the secret, over TLS.
 
-    ``user:password`` is HTTP basic authentication; anything else a bearer token, or the value of
-    the header that the option ``header`` names.
+    ``user:password`` is HTTP basic authentication; anything else its password, whoever the user, a
+    bearer token, or the value of the header that the option ``header`` names.
 
     Raises:
         NotGenuine: it is not there, or another one.
@@ -172,6 +172,8 @@ def require_credentials(request: Request, secret: str, options: Options) -> None
                 given = b64decode(given, validate=True)
             except ValueError:
                 raise NotGenuine("bad-signature") from None
+            if ":" not in secret:
+                given = given.partition(b":")[2]
     if not given:
         raise NotGenuine("no-signature")
     require_same(given, secret)
