@@ -16,6 +16,7 @@ from app.settings import read_settings
 from tests.conftest import DIGEST_KEYS, SEALING_KEYS
 from tests.mailing import mail_server, sent
 from tests.people import CHANNEL, PASSWORD, leads_to, signed_in, submit
+from tests.test_parties import TIME
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ async def test_somebody_is_let_in_for_a_party_given_another_role_and_let_out(
     assert leads_to(await browser.get("/desk")) == "/sign-in"
     (listed,) = json.loads((await optout("list", "--json")).stdout)
     assert (listed["role"], listed["party"]) == ("supervisor", None)
-    assert listed["disabled_at"] is not None
+    assert TIME.fullmatch(listed["disabled_at"]), "as the API writes it"
     async with database.reading() as session:
         acts = await list_audit(session, Acts(actor="cli"), limit=9)
     assert [act.action.removeprefix("user.") for act in reversed(acts)] == [

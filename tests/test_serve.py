@@ -192,7 +192,8 @@ def test_a_second_serve_on_a_folder_is_refused_and_names_the_first(folder: Path)
     with serving(folder) as served:
         second = optout("serve", "--port", str(free_port()), folder=folder)
         assert second.returncode == 1
-        assert f"Process {served.process.pid} serves from {folder} already" in second.stderr
+        said = f"Process {served.process.pid} serves from {folder} already"
+        assert second.stderr.startswith(said), "a sentence, and no trace"
         assert ready(served) == 200
 
 

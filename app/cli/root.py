@@ -6,6 +6,7 @@ Answers go to standard output, everything else to standard error.
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Annotated, NoReturn
 
 import typer
@@ -45,8 +46,16 @@ def fail(message: str, status: int = REFUSED) -> NoReturn:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON on one line, times as ISO 8601."""
-    typer.echo(json.dumps(value, default=str, ensure_ascii=False))
+    """Print a value as JSON on one line, times as the API writes them."""
+    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        from app.platform.wire import wire_time  # noqa: PLC0415 - most commands print no time
+
+        return wire_time(value)
+    return str(value)
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

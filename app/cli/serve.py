@@ -39,13 +39,14 @@ def serve(
 
         load_law(settings)
     with ExitStack() as stack:
+        embedded = None
+        if settings.database_url is None:
+            # Before the metrics: what explains a refusal counts, in a folder that would be gone.
+            embedded = stack.enter_context(_served(settings))
         # The metrics of several processes meet in a folder, named before anything counts.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="optout-metrics-")
         )
-        embedded = None
-        if settings.database_url is None:
-            embedded = stack.enter_context(_served(settings))
         from .processes import Web, run  # noqa: PLC0415 - it counts, see above
 
         run(settings, embedded, Web(host, port, workers), told, with_worker=worker)
