@@ -5,7 +5,6 @@ back behind the others. Any number of them may run.
 """
 
 import asyncio
-import ctypes
 import gc
 import os
 import signal
@@ -30,6 +29,7 @@ from app.platform import logs
 from app.platform.clock import now
 from app.platform.db import Unavailable
 from app.platform.logs import get_logger
+from app.platform.memory import keep_memory
 from app.platform.supervision import end_with_supervisor
 from app.points import open_registry
 from app.scrubbing import Tools, scrubber
@@ -38,8 +38,6 @@ from app.settings import Settings, read_settings
 _NICENESS = 5
 _GARBAGE = (100_000, 50, 50)
 _TURN = 0.0005
-_M_MMAP_THRESHOLD = -3
-_LARGE_BYTES = 1_048_576
 WORKERS = 2
 _BATCHES = 2
 """Look-ups of records at a time: while one is read, PostgreSQL makes the next."""
@@ -54,7 +52,7 @@ def main() -> None:
     logs.configure(settings)
     end_with_supervisor()
     os.nice(_NICENESS)
-    _return_memory()
+    keep_memory()
     # What was loaded stays, and rows leave no circles: looking for some took a fifth of an import.
     gc.freeze()
     gc.set_threshold(*_GARBAGE)
@@ -65,16 +63,6 @@ def main() -> None:
     except Unavailable:
         # Why is logged in a line; whoever started this process starts it again.
         sys.exit(1)
-
-
-def _return_memory() -> None:
-    """Give the memory of large texts back when they are done with (mallopt(3), glibc alone).
-
-    Left to itself the allocator learns to keep it, in pieces: 200 MB after a file or two.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 async def _until_signalled(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.platform.clock import now
 from app.platform.db import Database, Unavailable
 from app.platform.logs import get_logger
+from app.platform.memory import return_memory
 
 from .bad_file import BadFile
 from .jobs import (
@@ -30,6 +31,8 @@ MOST_TRIES = 20
 """How often a job may be taken without any progress before it is given up: it kills its process."""
 POLL_SECONDS = 0.1
 _PAUSE = 5.0
+_REST_SECONDS = 5.0
+"""How long there is nothing to do before memory is given back."""
 
 log = get_logger(__name__)
 
@@ -73,24 +76,37 @@ class JobRunner:
         self._handlers = handlers
         self._poll_seconds = poll_seconds
         self._lease = database.settings.job_lease_seconds
+        self._running: set[asyncio.Task[None]] = set()
+        self._resting: asyncio.TimerHandle | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; jobs under way are given back, to be gone on with by anybody."""
-        running: set[asyncio.Task[None]] = set()
         try:
             while not stopping.is_set():
-                job = await self._claim() if len(running) < AT_ONCE else None
+                job = await self._claim() if len(self._running) < AT_ONCE else None
                 if job is None:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(stopping.wait(), self._poll_seconds)
-                    continue
-                task = asyncio.create_task(self._work_on(job))
-                running.add(task)
-                task.add_done_callback(running.discard)
+                else:
+                    self._begin(job)
         finally:
-            for task in running:
+            for task in self._running:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _begin(self, job: Job) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+        task = asyncio.create_task(self._work_on(job))
+        self._running.add(task)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not self._running:
+            # Not at once: the next file wants as much.
+            loop = asyncio.get_running_loop()
+            self._resting = loop.call_later(_REST_SECONDS, return_memory)
 
     async def _claim(self) -> Job | None:
         try:

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from typing import Any, TypeVar
 
 from app.platform.db import Unavailable
+from app.platform.memory import keep_memory
 from app.platform.supervision import end_with_pool
 
 _MANY = 10_000
@@ -71,6 +72,7 @@ class Processes:
 
 def _begin(begin: Callable[[], None]) -> None:
     end_with_pool()
+    keep_memory()
     gc.freeze()
     gc.disable()
     begin()
