@@ -20,7 +20,11 @@ from .opt_outs import occurred
 
 
 def _words(value: object) -> object:
-    return value.split("|") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if "," in value:
+        raise ValueError("media are joined by |, as sms|email")
+    return value.split("|")
 
 
 def read_object(value: object) -> object:
