@@ -310,6 +310,28 @@ def test_both_languages_have_the_same_words_with_the_same_gaps() -> None:
         assert gaps[0] == gaps[1], key
 
 
+def test_what_the_rooms_say_of_a_file_or_a_ping_is_said_in_french() -> None:
+    rooms = [
+        ROOT.parent / room for room in ("identifiers", "files/columns.py", "delivery/pings.py")
+    ]
+    source = "\n".join(
+        file.read_text()
+        for room in rooms
+        for file in (room.rglob("*.py") if room.is_dir() else [room])
+    )
+    said = re.findall(
+        r'(?:Unusable(?:Region)?\(|_error\(name, |BadMapping\(|told\.append\(\s*|else )f?"(.+?)"',
+        source,
+    )
+    assert len(said) > 20
+    french = words_of("fr", Settings()).sentence
+    examples = [re.sub(r"{.+?}", "7", one) for one in said]
+    assert [one for one in examples if " " in one.strip() and french(one) == one] == []
+    both = french("the database answered 500; its clock is 300 s behind")
+    assert both == "la base a répondu 500; son horloge retarde de 300 s"
+    assert words_of("en", Settings()).sentence(examples[0]) == examples[0]
+
+
 def test_no_line_of_french_can_begin_with_a_mark() -> None:
     loose = {key: text for key, text in texts_of("fr").items() if re.search(r" [;:?!»]|« ", text)}
     assert loose == {}

@@ -96,6 +96,10 @@ async def test_an_import_is_done_and_only_an_admin_is_offered_its_void(
     assert PAGES["POST /files/imports/{id}/void"] is Role.ADMIN
     assert "a.csv" in words_in(await officer.get("/files?channel=dakar"))
     assert "a.csv" not in words_in(await officer.get("/files?channel=web"))
+    officer.headers["accept-language"] = "fr"
+    assert "Inutilisable. aucun numéro de téléphone ne s" in words_in(await officer.get(page))
+    table = await officer.get(f"{page}/refused.csv")
+    assert table.content.startswith(b"\xef\xbb\xbfline;column;value;reason\r\n3;phone;")
 
 
 async def test_a_file_s_columns_media_and_day_are_said_in_the_form(

@@ -1,6 +1,6 @@
 """Imports and scrubs: a file is dropped, its progress watched, its refused rows or result taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 from uuid import UUID
@@ -244,15 +244,25 @@ async def download_refused(
     visit: Officer,
     keys: ThePointKeys,
 ) -> Response:
-    """Give the refused rows as a table; what stood there is masked."""
+    """Give the refused rows as a table; what stood there is masked.
+
+    It is for a spreadsheet, which reads UTF-8 by its mark alone and, in French, parts by semicolon.
+    """
     del visit
+    separator = ";" if words_for(request).language == "fr" else ","
     async with database_of(request).reading() as session:
         await find_import(session, keys.vault, id, channel=None)
     return StreamingResponse(
-        refused_csv(database_of(request), id),
+        _marked(refused_csv(database_of(request), id, separator=separator)),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="refused-{id}.csv"'},
     )
+
+
+async def _marked(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield "\N{ZERO WIDTH NO-BREAK SPACE}"
+    async for line in lines:
+        yield line
 
 
 @files.post("/imports/{id}/void")

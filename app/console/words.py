@@ -3,6 +3,8 @@
 Those of ``fr.toml`` and ``en.toml`` are everybody's, those of ``fr-officer.toml`` the officer's, a
 page with many has a file of its own.
 
+What the rooms below say in English is said in French by ``sentences.toml``.
+
 A count picks between ``key_one`` and ``key_many``: in French zero is singular, in English not.
 """
 
@@ -51,6 +53,14 @@ class Words:
                 for name, said in values.items()
             }
         )
+
+    def sentence(self, english: str) -> str:
+        """Say in this language what a room below says in English; what is not known stays."""
+        if self.language == "en":
+            return english
+        for pattern, said in _sentences():
+            english = pattern.sub(said, english)
+        return english
 
     def number(self, value: int) -> str:
         """Write a whole number with its groups of three: 48 213 in French, 48,213 in English."""
@@ -135,6 +145,19 @@ def texts_of(language: Language) -> Mapping[str, str]:
     if language == "fr":
         return {key: _typeset(text) for key, text in texts.items()}
     return texts
+
+
+@cache
+def _sentences() -> list[tuple[re.Pattern[str], str]]:
+    """Read the sentences of the rooms below, the longest first, for one may stand in another."""
+    known = tomllib.loads(files(__package__).joinpath("words/sentences.toml").read_text("utf-8"))
+    return [
+        (
+            re.compile(re.escape(english).replace(r"\{\}", r"([\w,]+)")),
+            _typeset(said).replace("{}", r"\1"),
+        )
+        for english, said in sorted(known.items(), key=lambda one: -len(one[0]))
+    ]
 
 
 def _typeset(text: str) -> str:

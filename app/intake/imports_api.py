@@ -181,24 +181,24 @@ def refused_file(
 
 
 async def refused_csv(
-    database: Database, number: UUID, read: ReadRefused = read_refused
+    database: Database, number: UUID, read: ReadRefused = read_refused, *, separator: str = ","
 ) -> AsyncIterator[str]:
     """Write the rows that an import refused as CSV, page by page; what stood there masked."""
-    yield "line,column,value,reason\r\n"
+    yield separator.join(("line", "column", "value", "reason")) + "\r\n"
     after, more = 0, True
     while more:
         async with database.reading() as session:
             rows = await read(session, number, after, _PAGE)
         if rows:
-            yield _lines(rows)
+            yield _lines(rows, separator)
             after = rows[-1].number
         more = len(rows) == _PAGE
 
 
-def _lines(rows: list[Refused]) -> str:
+def _lines(rows: list[Refused], separator: str) -> str:
     """Write refused rows as lines of CSV."""
     written = io.StringIO()
-    lines = csv.writer(written)
+    lines = csv.writer(written, delimiter=separator)
     for row in rows:
         lines.writerow([row.line, _guarded(row.column), _guarded(row.value), row.reason])
     return written.getvalue()
