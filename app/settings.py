@@ -345,4 +345,6 @@ def _shown(value: object) -> str:
         return "(set)"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.15g}"
     return "" if value is None else str(value)

@@ -15,7 +15,7 @@ from app.console.words import LANGUAGES, choose_language, texts_of, words_of
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.problems import every_problem
-from app.settings import Settings
+from app.settings import Settings, shown_settings
 from tests.conftest import Caller
 from tests.officers import browser_of
 from tests.people import (
@@ -308,6 +308,12 @@ def test_both_languages_have_the_same_words_with_the_same_gaps() -> None:
     for key in english:
         gaps = [set(re.findall(r"{(\w+)}", texts[key])) for texts in (english, french)]
         assert gaps[0] == gaps[1], key
+
+
+def test_no_setting_seems_changed_that_is_not() -> None:
+    shown = shown_settings(Settings.model_construct())
+    seconds = shown_settings(Settings(delivery_deadline_seconds=15.0, file_seconds=3_600.0))
+    assert {one.variable for one in (*shown, *seconds) if one.value != one.default} == set()
 
 
 def test_what_the_rooms_say_of_a_file_or_a_ping_is_said_in_french() -> None:

@@ -119,6 +119,7 @@ async def test_the_calendar_shows_the_hours_and_this_year_s_holidays(
     words = words_in(page)
     assert "Mon, Tue, Wed, Thu, Fri: 10:00\u201313:00 and 14:00\u201320:00" in words
     assert "Wed 11 November 2026" in words
+    assert "France, 2026 2025 2027" in words
     assert page.text.count('class="holiday') == 11
     assert (await agent.get("/rules/hours?country=DE")).status_code == 200
     assert (await agent.get("/rules/hours?year=99999")).status_code == 200

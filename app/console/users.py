@@ -130,7 +130,7 @@ async def let_in(request: Request, visit: Admin, vault: TheVault, fields: Form) 
             )
             link = await _issue(session, request, vault, user)
     except LoginTaken:
-        return await _ask(request, fields, {"login": "fault.already-exists"})
+        return await _ask(request, fields, {"login": "fault.login-taken"})
     except BadForm as refusal:
         return await _ask(request, fields, refusal.faults)
     return await page(request, "user_invited.html", user=user, link=link)

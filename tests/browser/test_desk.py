@@ -203,6 +203,32 @@ async def transferred(page: Page) -> int:
     )
 
 
+async def test_a_button_pressed_twice_sends_once(
+    registry: httpx.AsyncClient, open_page: Open
+) -> None:
+    del registry
+    page = await open_page("/desk")
+    await sign_in(page)
+    await page.keyboard.type(NUMBER)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("[data-key='2']")).to_be_focused()
+    sent, first, go_on = [], asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        sent.append(route.request.method)
+        first.set()
+        await go_on.wait()
+        await route.continue_()
+
+    await page.route("**/desk/opt-outs", hold)
+    await page.keyboard.press("Enter")
+    await first.wait()
+    await page.keyboard.press("Enter")
+    go_on.set()
+    await page.wait_for_url("**/desk/opt-outs/*")
+    assert sent == ["POST"]
+
+
 async def test_the_keys_count_where_digits_need_shift(
     registry: httpx.AsyncClient, open_page: Open
 ) -> None:

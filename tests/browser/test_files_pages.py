@@ -58,7 +58,7 @@ async def test_a_file_is_dropped_imported_while_one_looks_and_tells_its_refused_
     async with page.expect_download() as told:
         await page.get_by_role("link", name="All of them as CSV").click()
     refused = text_of(await (await told.value).path())
-    assert refused.splitlines()[0] == "line,column,value,reason"
+    assert refused.splitlines()[0] == "\ufeffline,column,value,reason"
     assert refused.count("\n") == 2
     checked = await admin_of_site.post(
         "/v1/checks", json={"phone": "06 39 98 00 32", "medium": "voice"}

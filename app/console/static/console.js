@@ -9,8 +9,10 @@ function settle() {
 }
 document.addEventListener("htmx:after:swap", settle);
 settle();
-// A form that waits says so, and that nothing is sure before the answer is there.
+// A form that waits says so, and that nothing is sure before the answer is there. The same button
+// pressed again sends nothing more: the first answer may hold what is shown only once.
 let waiting = null;
+let pressed;
 let timers = [];
 function say(what) {
   const busy = document.getElementById("busy");
@@ -25,11 +27,14 @@ function rest() {
   waiting = null;
   say("");
 }
-document.addEventListener("submit", ({ target }) => {
+document.addEventListener("submit", (event) => {
+  const { target, submitter } = event;
   if (target.matches("[data-upload], [data-download]")) return;
+  if (target === waiting && submitter === pressed) { event.preventDefault(); return; }
   rest();
   waiting = target;
-  timers = [setTimeout(say, 400, "busy"), setTimeout(say, 8000, "slow")];
+  pressed = submitter;
+  timers = [setTimeout(say, 400, "busy"), setTimeout(() => { say("slow"); pressed = undefined; }, 8000)];
 });
 document.addEventListener("htmx:finally:request", ({ target }) => { if (target === waiting) rest(); });
 document.addEventListener("htmx:error", ({ target }) => {
