@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -295,6 +297,26 @@ async def test_every_metric_that_a_rule_names_is_there(
     assert named - told - counters == set()
     assert len({rule["alert"] for rule in rules()}) == len(rules())
     assert [rule for rule in rules() if not rule["annotations"].get("description")] == []
+
+
+def test_what_a_rule_sees_increase_is_told_from_0_on(tmp_path: Path) -> None:
+    """A series that begins with the first of something seldom has no increase: no alert."""
+    program = """
+        import app.main, prometheus_client
+        print(prometheus_client.generate_latest(app.platform.metrics._registry(())).decode())
+    """
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    page = subprocess.run(  # noqa: S603 - the program above
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = {name for name, _ in read(page.stdout)}
+    seen = {name for rule in rules() for name in re.findall(r"increase\((\w+)", rule["expr"])}
+    assert seen - told == set()
+    assert len(seen) >= 3
 
 
 SILENT = (

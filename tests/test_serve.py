@@ -131,12 +131,16 @@ def test_a_signal_ends_everything_cleanly(folder: Path, by: signal.Signals, work
 def test_nothing_is_left_of_a_killed_serve_and_the_next_one_starts(
     folder: Path, workers: str
 ) -> None:
-    with serving(folder, "--workers", workers) as served:
+    temporary = folder.with_name("temporary")
+    temporary.mkdir()
+    with serving(folder, "--workers", workers, TMPDIR=str(temporary)) as served:
         served.end(signal.SIGKILL)
         assert within(10, lambda: not listens(served.url))
         assert within(10, lambda: living(folder / "postgres") == [])
-    with serving(folder) as served:
+    assert len(list(temporary.glob("optout-metrics-*"))) == 1
+    with serving(folder, TMPDIR=str(temporary)) as served:
         assert status(served, served.admin_key) == 200
+        assert len(list(temporary.glob("optout-metrics-*"))) == 1
 
 
 def test_a_killed_postgres_is_away_for_a_moment_only(folder: Path) -> None:

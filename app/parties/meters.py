@@ -38,6 +38,9 @@ _NOUNS: dict[Meter, str] = {
 
 log = get_logger(__name__)
 _ALARMS = counter("optout_unusual_use_total", "Keys refused for unusual use", ("meter",))
+for _meter in _COLUMNS:
+    # From 0 on: Prometheus sees no increase in a series that begins with its first alarm.
+    _ALARMS.labels(_meter)
 
 
 class QuotaExceeded(Problem):
