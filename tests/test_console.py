@@ -334,6 +334,10 @@ def test_what_the_rooms_say_of_a_file_or_a_ping_is_said_in_french() -> None:
     examples = [re.sub(r"{.+?}", "7", one) for one in said]
     assert [one for one in examples if " " in one.strip() and french(one) == one] == []
     both = french("the database answered 500; its clock is 300 s behind")
+    assert french("GDPR 21(3), L223-1 al.1 and 3") == "RGPD 21(3), L223-1 al.1 et 3"
+    assert french("C. conso L223-1 al.5 (al.3 before 2026-08-11)").endswith(
+        "(al.3 avant 2026-08-11)"
+    )
     assert both == "la base a répondu 500; son horloge retarde de 300 s"
     assert words_of("en", Settings()).sentence(examples[0]) == examples[0]
 
