@@ -185,6 +185,7 @@ async def test_a_batch_is_answered_in_its_order_and_its_counts_add_up(
         {"ref": "d", "email": EMAIL["value"]},
         {"ref": "a", "phone": PHONE["value"]},
         {"ref": "f", "siren": "123456789"},
+        {"ref": "g", "phone": ""},
     ]
     blocked = {"decision": "block", "code": "opted_out"}
     unusable = {"decision": "block", "code": "unusable", "since": None}
@@ -206,8 +207,9 @@ async def test_a_batch_is_answered_in_its_order_and_its_counts_add_up(
                 {"ref": "d", **mail},
                 {"ref": "a", **blocked, "since": MONDAY},
                 {"ref": "f", **unusable},
+                {"ref": "g", **unusable},
             ],
-            "counts": {"allow": 1 + allowed, "block": 3 - allowed, "unusable": 2},
+            "counts": {"allow": 1 + allowed, "block": 3 - allowed, "unusable": 3},
         }
 
 

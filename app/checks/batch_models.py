@@ -23,11 +23,17 @@ from .terms import CampaignIn
 
 _LONGEST_REF = 200
 _MOST_LINES = 10_000
+_Cell = Annotated[str, text(LONGEST_VALUE, least=0)]
+"""Empty it is unusable, as in a file: a row without a number must not stop all the others."""
 
 
 class ItemIn(PointIn):
     """One line of a batch: exactly one contact point."""
 
+    phone: _Cell | None = None
+    email: _Cell | None = None
+    siren: _Cell | None = None
+    customer: _Cell | None = None
     ref: Annotated[str | None, text(_LONGEST_REF)] = Field(None, description="Your own, given back")
 
     @model_validator(mode="after")
@@ -86,7 +92,7 @@ def _usual_lines(given: object) -> list[Asked] | None:
         if (
             len(item) != 1 + ("ref" in item)
             or not isinstance(value, str)
-            or not 0 < len(value) <= LONGEST_VALUE
+            or len(value) > LONGEST_VALUE
             or "\0" in value
         ):
             return None
