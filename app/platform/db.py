@@ -181,6 +181,9 @@ class Database:
                 hide_parameters=True,  # an error must not show what was to be stored
                 connect_args={
                     "timeout": 5,
+                    # A server that stands still keeps its own time no more. A little later than it,
+                    # which ends a statement and not the connection.
+                    "command_timeout": settings.statement_timeout_seconds + 1,
                     "server_settings": _server_settings(settings, f"optout {name}"),
                 },
             )

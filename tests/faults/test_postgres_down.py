@@ -1,20 +1,24 @@
 """PostgreSQL stopped under load: refused in time and in words, resumed by itself, nothing lost."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from app.parties import NewKey, create_key
 from app.platform.clock import now
-from app.platform.db import Database
+from app.platform.db import Database, Unavailable
 from app.platform.embedded import Embedded
 from app.platform.schema import upgrade
 from app.settings import Settings
 from tests.conftest import DIGEST_KEYS, SEALING_KEYS
+from tests.embedding import postmaster
 from tests.faults.crowd import Crowd, number, prepare, until
 from tests.servers import optout, serving
 from tests.test_parties import problem
@@ -99,3 +103,34 @@ async def test_an_outage_under_load_is_503_and_passes_without_loss(
             await crowd.hold(admin)
     verified = optout("verify", folder=folder, **environment)
     assert (verified.returncode, verified.stdout.strip()[-5:]) == (0, "whole"), verified.stderr
+
+
+async def test_a_postgres_that_stands_still_is_503_in_time_too(
+    postgres_of_its_own: Embedded,
+) -> None:
+    with postgres_of_its_own as embedded:
+        settings = Settings(statement_timeout_seconds=1, lock_timeout_seconds=1)
+        database = Database.open(embedded.url(), settings)
+        await _ask(database)
+        standing = [postmaster(embedded), *_children(postmaster(embedded))]
+        for process in standing:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(20):
+                with pytest.raises(Unavailable):
+                    await _ask(database)
+        finally:
+            for process in standing:
+                os.kill(process, signal.SIGCONT)
+        await _ask(database)
+        await database.close()
+
+
+async def _ask(database: Database) -> None:
+    async with database.reading() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+
+def _children(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+    return [*map(int, listed.split())]
