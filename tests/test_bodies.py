@@ -141,6 +141,8 @@ async def test_a_fault_tells_where_and_what_but_never_which_value(web: httpx.Asy
         (b"null", {"pointer": "", "detail": "a JSON object is needed"}),
         (b"{}", {"pointer": "/name", "detail": "is needed"}),
         (b'{"name": "a\\u0000"}', {"pointer": "/name", "detail": "holds a NUL character"}),
+        (b'{"name": "a", "06 39 98 00 01": 1}', {"pointer": "", "detail": "is not known here"}),
+        (b'{"name": "a", "a@example.com": 1}', {"pointer": "", "detail": "is not known here"}),
     ],
 )
 async def test_a_fault_is_told_in_words_of_json(

@@ -5,6 +5,7 @@
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, TypeVar
@@ -39,6 +40,8 @@ _PLAIN_WORDS = {
     "model_type": "a JSON object is needed",
 }
 """What pydantic says in words that only its own users know."""
+_NO_NAME = re.compile(r"@|\d(\W*\d){3}|.{41}", re.DOTALL)
+"""A contact point may stand where the name of a member belongs: it is not repeated."""
 _MOST_ERRORS = 50
 _MOST_POINTER = 200
 
@@ -254,6 +257,8 @@ def _fault(fault: dict[str, Any]) -> FieldError:
     where, *rest = fault["loc"]
     if fault["type"] == "json_invalid":
         return FieldError("", fault["ctx"]["error"])
+    if fault["type"] == "extra_forbidden" and _NO_NAME.search(str(rest[-1])):
+        rest.pop()
     steps = rest if where == "body" else [where, *rest]
     pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
     return FieldError(pointer[:_MOST_POINTER], _in_words(fault))
