@@ -10,10 +10,14 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
+
+PHONE_REGIONS = SUPPORTED_REGIONS | {"AQ", "BV", "GS", "HM", "PN", "TF", "UM"}
+"""Those with a numbering plan, and those of ISO 3166-1 without one, where E.164 still works."""
 
 
 class SettingUnfit(ValueError):  # noqa: N818 - a state of a setting, told to the operator
@@ -38,6 +42,12 @@ def _zone(value: object) -> object:
         return ZoneInfo(value) if isinstance(value, str) else value
     except (ZoneInfoNotFoundError, OSError):
         raise ValueError("no such time zone is known here; one is Europe/Paris") from None
+
+
+def _phone_region(code: str) -> str:
+    if code not in PHONE_REGIONS:
+        raise ValueError("no such region is known here; one is FR")
+    return code
 
 
 def _listened_to(address: str) -> str:
@@ -122,8 +132,8 @@ class Settings(BaseSettings):
     )
 
     # How contact points are read
-    default_region: str = Field(
-        "FR", pattern="^[A-Z]{2}$", description="region of phone numbers in national form"
+    default_region: Annotated[str, AfterValidator(_phone_region)] = Field(
+        "FR", description="region of phone numbers in national form"
     )
     time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)] = Field(
         ZoneInfo("Europe/Paris"), description="zone in which a date without a time ends"

@@ -22,6 +22,7 @@ SSL_REQUEST = (8).to_bytes(4) + (80_877_103).to_bytes(4)
         ("OPTOUT_METRICS_ADDRESS", "127.0.0.1:99999"),
         ("OPTOUT_TIME_ZONE", "Europe/Pariss"),
         ("OPTOUT_TIME_ZONE", "Europe"),
+        ("OPTOUT_DEFAULT_REGION", "ZZ"),
         ("OPTOUT_PUBLIC_URL", "optout.example.com"),
         ("OPTOUT_DELIVERY_LEASE_SECONDS", "30"),
         ("OPTOUT_STATEMENT_TIMEOUT_SECONDS", "9999999999"),
