@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,6 +174,12 @@ def test_wrong_use_ends_with_2_and_asks_nobody(words: list[str], given: bytes) -
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    written = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    printed = Command("http://127.0.0.1:1")("--version")
+    assert (printed.returncode, printed.stdout.strip()) == (0, written["project"]["version"])
 
 
 def test_a_refusal_shows_title_detail_and_pointers_and_ends_with_1(command: Command) -> None:

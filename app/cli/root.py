@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
@@ -22,8 +23,19 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer's own way
+    if wanted:
+        typer.echo(version("optout-registry"))
+        raise typer.Exit
+
+
 @app.callback()
-def optout() -> None:
+def optout(
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
     """Know who said 'stop contacting me', and tell every database."""
 
 
