@@ -180,7 +180,7 @@ _UNDER_WAY = (
     .where(_OTHER.key == JobRow.key, _OTHER.state == "running", _OTHER.due_at > func.now())
     .scalar_subquery()
 )
-# Made once: it is asked twenty times a second, and to make it took longer than to ask.
+# Made once: it is asked ten times a second, and to make it took longer than to ask.
 _TURN = (
     select(JobRow.id)
     .where(JobRow.state.in_(_OPEN), JobRow.due_at <= func.now())
