@@ -31,6 +31,7 @@ from app.platform.schema import upgrade
 from app.settings import Settings
 from tests.copies import Copies, execute
 from tests.people import CHANNEL, leads_to, let_in, open_channel, signed_in
+from tests.receivers import register
 
 NOT_DURABLE = {
     "fsync": "off",
@@ -227,3 +228,10 @@ async def agent(browser: httpx.AsyncClient, database: Database) -> httpx.AsyncCl
     await let_in(database, "agent-42", channel=CHANNEL)
     assert leads_to(await signed_in(browser, "agent-42")) == "/desk"
     return browser
+
+
+@pytest.fixture
+async def puller(admin: httpx.AsyncClient, caller: Caller) -> httpx.AsyncClient:
+    """Register a database that pulls everything: a client with its key."""
+    await register(admin)
+    return await caller("journal:read", bound_to="crm")

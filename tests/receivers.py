@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp, Message, Send
 
 from app.settings import Settings
 from app.worker import work
@@ -231,6 +232,23 @@ async def register(
     answer = await admin.post("/v1/databases", json=body)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
+
+
+async def list_to(app: ASGIApp, puller: httpx.AsyncClient, send: Send) -> None:
+    """Ask for the list past the sockets: ``send`` gets its pieces as a server would."""
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/v1/snapshot",
+        "query_string": b"",
+        "headers": [(b"authorization", puller.headers["Authorization"].encode())],
+    }
+    await app(scope, receive, send)
 
 
 async def standing(admin: httpx.AsyncClient, slug: str = "crm") -> dict[str, Any]:

@@ -38,13 +38,6 @@ def registry(database: Database) -> Registry:
     return Registry(database)
 
 
-@pytest.fixture
-async def puller(admin: httpx.AsyncClient, caller: Caller) -> httpx.AsyncClient:
-    """Register a database that pulls everything: a client with its key."""
-    await register(admin)
-    return await caller("journal:read", bound_to="crm")
-
-
 async def ask(puller: httpx.AsyncClient, **query: Any) -> dict[str, Any]:  # noqa: ANN401 - a query
     """Ask for digests; ``first`` goes as ``from``."""
     if "first" in query:

@@ -37,13 +37,6 @@ def registry(database: Database) -> Registry:
     return Registry(database)
 
 
-@pytest.fixture
-async def puller(admin: httpx.AsyncClient, caller: Caller) -> httpx.AsyncClient:
-    """Register a database that pulls: a client with its key."""
-    await register(admin)
-    return await caller("journal:read", bound_to="crm")
-
-
 async def read(puller: httpx.AsyncClient, **query: Any) -> dict[str, Any]:  # noqa: ANN401 - a query
     """Ask for entries."""
     answer = await puller.get("/v1/journal", params=query)

@@ -12,20 +12,12 @@ from structlog.testing import capture_logs
 from app.delivery import snapshots
 from app.platform.db import Database
 from tests.acts import Registry, phone
-from tests.conftest import Caller
-from tests.receivers import register
+from tests.receivers import list_to
 
 
 @pytest.fixture
 def registry(database: Database) -> Registry:
     return Registry(database)
-
-
-@pytest.fixture
-async def puller(admin: httpx.AsyncClient, caller: Caller) -> httpx.AsyncClient:
-    """Register a database that pulls: a client with its key."""
-    await register(admin)
-    return await caller("journal:read", bound_to="crm")
 
 
 async def revoke(admin: httpx.AsyncClient, puller: httpx.AsyncClient) -> None:
@@ -68,18 +60,7 @@ async def test_a_list_breaks_off_when_its_key_is_revoked(
         if len(sent) == 3:
             await revoke(admin, puller)
 
-    async def receive() -> MutableMapping[str, Any]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/v1/snapshot",
-        "query_string": b"",
-        "headers": [(b"authorization", puller.headers["Authorization"].encode())],
-    }
     with capture_logs() as logs:
-        await app(scope, receive, send)
+        await list_to(app, puller, send)
     assert [message.get("more_body") for message in sent] == [None, True, True]
     assert "a list was broken off, for its key has ended" in [log["event"] for log in logs]

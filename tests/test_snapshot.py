@@ -36,13 +36,6 @@ def registry(database: Database) -> Registry:
     return Registry(database)
 
 
-@pytest.fixture
-async def puller(admin: httpx.AsyncClient, caller: Caller) -> httpx.AsyncClient:
-    """Register a database that pulls: a client with its key."""
-    await register(admin)
-    return await caller("journal:read", bound_to="crm")
-
-
 def lines(snapshot: httpx.Response) -> list[dict[str, Any]]:
     """Read NDJSON."""
     assert snapshot.status_code == 200, snapshot.text

@@ -28,7 +28,7 @@ from app.platform.db import Database
 from tests.acts import Registry, phone
 from tests.benchmarks import seeds
 from tests.conftest import Caller
-from tests.receivers import Table, register
+from tests.receivers import Table, list_to, register
 from tests.servers import listening
 from tests.test_feed import read
 from tests.test_parties import acts, problem
@@ -53,13 +53,6 @@ HOSTILE = [
 @pytest.fixture
 def registry(database: Database) -> Registry:
     return Registry(database)
-
-
-@pytest.fixture
-async def puller(admin: httpx.AsyncClient, caller: Caller) -> httpx.AsyncClient:
-    """Register a database that pulls: a client with its key."""
-    await register(admin)
-    return await caller("journal:read", bound_to="crm")
 
 
 @pytest.fixture
@@ -267,19 +260,8 @@ async def test_a_reader_who_stands_still_is_left(
             await asyncio.Event().wait()
         sent.append(message)
 
-    async def receive() -> MutableMapping[str, Any]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/v1/snapshot",
-        "query_string": b"",
-        "headers": [(b"authorization", puller.headers["Authorization"].encode())],
-    }
     with capture_logs() as logs:
-        await app(scope, receive, send)
+        await list_to(app, puller, send)
     told = await noted(admin, app)
     assert told["action"] == "snapshot.cut-short"
     assert told["detail"]["rows"] == 40, "the piece that was not taken is counted: it may have been"

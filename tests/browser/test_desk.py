@@ -209,9 +209,7 @@ async def test_a_button_pressed_twice_sends_once(
     del registry
     page = await open_page("/desk")
     await sign_in(page)
-    await page.keyboard.type(NUMBER)
-    await page.keyboard.press("Enter")
-    await expect(page.locator("[data-key='2']")).to_be_focused()
+    await look_up(page, NUMBER)
     sent, first, go_on = [], asyncio.Event(), asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -235,9 +233,7 @@ async def test_the_keys_count_where_digits_need_shift(
     del registry
     page = await open_page("/desk")
     await sign_in(page)
-    await page.keyboard.type(NUMBER)
-    await page.keyboard.press("Enter")
-    await expect(page.locator("[data-key='2']")).to_be_focused()
+    await look_up(page, NUMBER)
     # What a French keyboard sends for the key that "1" is printed on.
     await page.locator("[data-key='2']").dispatch_event(
         "keydown", {"key": "&", "code": "Digit1", "bubbles": True}
