@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # its gap
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from app.main import create_app
 from app.parties import NewKey, create_key
@@ -110,6 +110,16 @@ document.documentElement.scrollWidth === document.documentElement.clientWidth ? 
   .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth)
   .map((one) => one.outerHTML.slice(0, 200))
 """
+
+
+async def follow(page: Page, link: Locator) -> None:
+    """Click a link or button that leads to another page, and wait until that page is there.
+
+    A click is over before the next page has come: what is read or filled in at once may be the page
+    that was left.
+    """
+    async with page.expect_navigation():
+        await link.click()
 
 
 async def assert_accessible(page: Page) -> None:

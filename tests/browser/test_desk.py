@@ -9,7 +9,7 @@ from playwright.async_api import Page, Route, expect
 
 from app.accounts import Role
 from app.platform.db import Database
-from tests.browser.conftest import Open, assert_accessible, assert_fits
+from tests.browser.conftest import Open, assert_accessible, assert_fits, follow
 from tests.people import CHANNEL, PASSWORD, invited, let_in, open_channel
 from tests.receivers import hasty, receiver, register, saying, working
 
@@ -33,7 +33,8 @@ async def sign_in(page: Page, login: str = "agent-42") -> None:
 
 
 async def look_up(page: Page, who: str) -> None:
-    """Type a person and wait for the answer."""
+    """Type a person where the focus is put, and wait for the answer."""
+    await expect(page.locator("#who")).to_be_focused()
     await page.keyboard.type(who)
     await page.keyboard.press("Enter")
     await expect(page.locator("[value=all]")).to_be_focused()
@@ -65,6 +66,27 @@ async def test_an_objection_is_recorded_without_a_mouse_and_told_while_one_looks
         await page.keyboard.press("/")
         await expect(page.locator("#who")).to_be_focused()
         assert "0639980031" not in page.url
+
+
+@pytest.mark.parametrize("last", ["htmx.min.js", "hx-sse.min.js"])
+async def test_a_page_is_live_whichever_of_its_scripts_comes_last(
+    last: str, registry: httpx.AsyncClient, open_page: Open, database: Database
+) -> None:
+    async with receiver() as dialler:
+        await register(registry, dialler.url, "dialler")
+        page = await open_page("/desk")
+        await sign_in(page)
+        await look_up(page, NUMBER)
+
+        async def late(route: Route) -> None:
+            await asyncio.sleep(0.5)
+            await route.continue_()
+
+        await page.route(f"**/{last}", late)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/desk/opt-outs/*")
+        async with working(hasty(database.settings)):
+            await expect(page.get_by_role("heading", name="The one database knows")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -250,7 +272,7 @@ async def test_a_session_that_was_revoked_elsewhere_is_led_to_the_sign_in(
         await sign_in(page)
         await expect(page.locator("#who")).to_be_focused()
     await elsewhere.goto("/account")
-    await elsewhere.get_by_role("button", name="Sign out everywhere").click()
+    await follow(elsewhere, elsewhere.get_by_role("button", name="Sign out everywhere"))
     await here.keyboard.type(NUMBER)
     await here.keyboard.press("Enter")
     await here.wait_for_url("**/sign-in?ended=1")

@@ -4,7 +4,7 @@ import httpx
 from playwright.async_api import expect
 
 from app.platform.db import Database
-from tests.browser.conftest import Open, assert_accessible, assert_fits
+from tests.browser.conftest import Open, assert_accessible, assert_fits, follow
 from tests.browser.test_officer import entered
 from tests.doors import SECRET, open_door
 
@@ -41,7 +41,7 @@ async def test_an_officer_confirms_one_voids_another_and_sees_a_wish(
     await assert_accessible(page)
     await page.get_by_role("button", name="Void it").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("2 wait")
-    await page.get_by_role("button", name="Seen").click()
+    await follow(page, page.get_by_role("button", name="Seen"))
     await page.get_by_role("button", name="It is an objection").click()
     await expect(page.get_by_text("Nothing waits.")).to_be_visible()
     await page.get_by_role("link", name="Decided").click()
