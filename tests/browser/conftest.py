@@ -123,12 +123,14 @@ async def follow(page: Page, link: Locator) -> None:
 
 
 async def assert_accessible(page: Page) -> None:
-    """See that axe finds nothing against WCAG 2.2 AA."""
+    """See that axe finds nothing against WCAG 2.2 AA, once the page has its styles."""
+    await page.wait_for_load_state()
     found = await Axe().run(page, options={"runOnly": WCAG})
     assert found.violations_count == 0, found.generate_report()
 
 
 async def assert_fits(page: Page) -> None:
-    """See that nobody has to scroll sideways."""
+    """See that nobody has to scroll sideways, once the page has its styles."""
+    await page.wait_for_load_state()
     wide = await page.evaluate(_TOO_WIDE)
     assert wide == []
