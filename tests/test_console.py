@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import get_args
 from uuid import UUID
 
 import httpx
@@ -11,7 +12,8 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.accounts import Role
-from app.console.words import LANGUAGES, choose_language, texts_of, words_of
+from app.console.words import LANGUAGES, choose_language, named, texts_of, words_of
+from app.parties import Action
 from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.problems import every_problem
@@ -340,6 +342,25 @@ def test_what_the_rooms_say_of_a_file_or_a_ping_is_said_in_french() -> None:
     )
     assert both == "la base a répondu 500; son horloge retarde de 300 s"
     assert words_of("en", Settings()).sentence(examples[0]) == examples[0]
+
+
+def test_every_act_and_setting_and_given_name_is_said_in_french() -> None:
+    english, french = (texts_of(language) for language in LANGUAGES)
+    acts = {f"act_of.{action}" for action in get_args(Action)}
+    assert acts == {key for key in french if key.startswith("act_of.")}
+    assert {key for key in acts if french[key] == english[key]} == set()
+    words = words_of("fr", Settings())
+    meanings = {one.meaning for one in shown_settings(Settings())}
+    assert {one for one in meanings if words.setting(one) == one} == set()
+    source = "".join((ROOT.parent / one).read_text() for one in _NAMING)
+    names = set(re.findall(r'(?:name = |NewKey\(|NewUser\("admin", )"([^"]+)"', source))
+    assert len(names) == 3
+    assert {one for one in names if named("fr", one) == one} == set()
+    assert "Administrateur" in words("users.place_party", name="Administrator")
+
+
+_NAMING = ("parties/channels.py", "cli/processes.py")
+"""Where the registry names somebody by itself."""
 
 
 def test_no_line_of_french_can_begin_with_a_mark() -> None:

@@ -132,7 +132,7 @@ async def test_who_takes_a_scrub_s_result_stands_in_the_audit(
     taken = await officer.post(f"{page}/result", data={"token": token_in(shown)})
     assert taken.status_code == 200, words_in(taken)
     assert re.findall(r",(allow|block),", taken.text) == ["allow", "block"]
-    assert "scrub.read" in words_in(await officer.get("/audit"))
+    assert "Scrubbed file downloaded" in words_in(await officer.get("/audit"))
     deleted = await officer.post(f"{page}/delete", data={"token": token_in(shown)})
     assert leads_to(deleted) == "/files"
 

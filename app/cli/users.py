@@ -22,7 +22,7 @@ from app.accounts import (
     issue_ticket,
     list_users,
 )
-from app.parties import CLI, UnknownParty, find_channel, note, party_number
+from app.parties import CLI, Action, UnknownParty, find_channel, note, party_number
 from app.platform.clock import now
 from app.platform.mails import is_mailable
 from app.platform.refusals import NotFound
@@ -198,7 +198,7 @@ async def _find(session: AsyncSession, login: str) -> User:
         fail(f"There is no user {login}.")
 
 
-async def _note(session: AsyncSession, action: str, user: User, **detail: object) -> None:
+async def _note(session: AsyncSession, action: Action, user: User, **detail: object) -> None:
     await note(session, CLI, action, user.actor, now(), **detail)
 
 

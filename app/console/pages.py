@@ -1,7 +1,7 @@
 """How a page is made: template, words, headers; and what a person sees of a refusal."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -22,7 +22,7 @@ from .doors import Browser, ForeignForm, NotForYou, SignInNeeded, browser_of, re
 from .navigation import seen_by
 from .shown import browser_name
 from .static import asset_path
-from .words import LANGUAGES, Words, choose_language, weight, words_of
+from .words import LANGUAGES, Language, Words, choose_language, named, weight, words_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -45,7 +45,8 @@ _MOST_ACCEPTED = 400
 
 
 @cache
-def _templates() -> Environment:
+def _templates(language: Language) -> Environment:
+    """Make the templates of a language: a name that the registry gave is said in it anywhere."""
     templates = Environment(
         loader=PackageLoader("app.console"),
         autoescape=True,
@@ -53,6 +54,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=partial(named, language),
     )
     templates.globals.update(
         asset=asset_path, browser_name=browser_name, seen_by=seen_by, outside=is_outside, Role=Role
@@ -81,11 +83,12 @@ async def page(request: Request, template: str, *, status: int = 200, **shown: o
 
 def fill(request: Request, browser: Browser, template: str, **shown: object) -> str:
     """Fill a template for whoever asks."""
+    t = words_for(request)
     return (
-        _templates()
+        _templates(t.language)
         .get_template(template)
         .render(
-            t=words_for(request),
+            t=t,
             visit=browser.visit,
             form=browser.form_token,
             request=request,

@@ -25,6 +25,7 @@ from app.accounts import (
     list_users,
 )
 from app.parties import (
+    Action,
     TheVault,
     find_channel,
     list_channels,
@@ -285,6 +286,6 @@ async def disable(
 
 
 async def _note(
-    session: AsyncSession, visit: Visit, action: str, user: User, **detail: object
+    session: AsyncSession, visit: Visit, action: Action, user: User, **detail: object
 ) -> None:
     await note(session, visit.user.actor, action, user.actor, now(), **detail)

@@ -3,7 +3,8 @@
 Those of ``fr.toml`` and ``en.toml`` are everybody's, those of ``fr-officer.toml`` the officer's, a
 page with many has a file of its own.
 
-What the rooms below say in English is said in French by ``sentences.toml``.
+What the rooms below say in English is said in French by ``sentences.toml``, a part of it at a
+time; the meanings of settings and the names that the registry gives by itself by ``wholes.toml``.
 
 A count picks between ``key_one`` and ``key_many``: in French zero is singular, in English not.
 """
@@ -39,7 +40,7 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         """Say something; ``n`` picks singular or plural, the others fill what is in braces.
 
-        Whole numbers are written as ``number`` does.
+        Whole numbers are written as ``number`` does, names as ``named``.
 
         Raises:
             KeyError: the file of this language lacks the key.
@@ -49,7 +50,7 @@ class Words:
             key = f"{key}_one" if values["n"] in one else f"{key}_many"
         return self.texts[key].format(
             **{
-                name: self.number(said) if type(said) is int else said
+                name: self.number(said) if type(said) is int else named(self.language, said)
                 for name, said in values.items()
             }
         )
@@ -61,6 +62,10 @@ class Words:
         for pattern, said in _sentences():
             english = pattern.sub(said, english)
         return english
+
+    def setting(self, english: str) -> str:
+        """Say what a setting means, or how one stands; what is not known stays."""
+        return english if self.language == "en" else _wholes()["settings"].get(english, english)
 
     def number(self, value: int) -> str:
         """Write a whole number with its groups of three: 48 213 in French, 48,213 in English."""
@@ -158,6 +163,23 @@ def _sentences() -> list[tuple[re.Pattern[str], str]]:
         )
         for english, said in sorted(known.items(), key=lambda one: -len(one[0]))
     ]
+
+
+def named(language: Language, name: object) -> object:
+    """Say a name that the registry gave by itself; what somebody else named stays."""
+    if language == "en" or not isinstance(name, str):
+        return name
+    return _wholes()["names"].get(name, name)
+
+
+@cache
+def _wholes() -> Mapping[str, Mapping[str, str]]:
+    """Read what is said whole, by where it stands."""
+    known = tomllib.loads(files(__package__).joinpath("words/wholes.toml").read_text("utf-8"))
+    return {
+        table: {english: _typeset(said) for english, said in pairs.items()}
+        for table, pairs in known.items()
+    }
 
 
 def _typeset(text: str) -> str:

@@ -7,7 +7,7 @@ that the numbers of what takes part stay as they are for ever.
 
 from .access import Access
 from .api import ROUTERS
-from .audit import CLI, Acts, AuditEntry, list_audit, note
+from .audit import CLI, Action, Acts, AuditEntry, list_audit, note
 from .brands import Brand, change_brand, create_brand, find_brand, list_brands
 from .caller import SCOPES, Caller, Forbidden, Scope, Unauthenticated
 from .channels import (
@@ -70,6 +70,7 @@ __all__ = [
     "SEALED",
     "WEB",
     "Access",
+    "Action",
     "Acts",
     "Allowance",
     "AlreadyExists",

@@ -8,7 +8,7 @@ tries.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,6 +17,58 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.platform.ids import new_id
 
 from .tables import AuditRow
+
+Action = Literal[
+    "brand.changed",
+    "brand.created",
+    "channel.changed",
+    "channel.created",
+    "checks.read",
+    "complaint.answered",
+    "consents.listed",
+    "contact-import.voided",
+    "contact-point.looked-up",
+    "contact-point.shown",
+    "database.changed",
+    "database.deleted",
+    "database.paused",
+    "database.poison-policy",
+    "database.recall-redirected",
+    "database.redirected",
+    "database.registered",
+    "database.replayed",
+    "database.resumed",
+    "database.secret-rotated",
+    "import.queued",
+    "import.voided",
+    "inbound-events.listed",
+    "inbound-review.confirmed",
+    "inbound-reviews.listed",
+    "inbound.replayed",
+    "key.created",
+    "key.revoked",
+    "key.unusual-use",
+    "links.revoked",
+    "opt-out.voided",
+    "opt-outs.listed",
+    "party.changed",
+    "party.created",
+    "scrub.queued",
+    "scrub.read",
+    "snapshot.cut-short",
+    "snapshot.read",
+    "snapshot.sent",
+    "user.changed",
+    "user.created",
+    "user.disabled",
+    "user.invited",
+    "user.password-chosen",
+    "user.reset-asked",
+    "user.second-factor-forgotten",
+    "user.signed-in",
+    "user.signed-out",
+]
+"""Everything that the audit tells of; a new one needs its words in both languages of the pages."""
 
 CLI = "cli"
 """The actor of what was done by a command on the machine itself."""
@@ -36,7 +88,7 @@ class AuditEntry:
 
 
 async def note(
-    session: AsyncSession, actor: str, action: str, subject: str, at: datetime, **detail: object
+    session: AsyncSession, actor: str, action: Action, subject: str, at: datetime, **detail: object
 ) -> None:
     """Write down an act: ``caller.actor``, ``"brand.created"``, ``"brand:sauerkraut"``.
 

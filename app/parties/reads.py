@@ -15,7 +15,7 @@ from app.platform.clock import now
 from app.platform.db import Database
 from app.platform.wire import wire_time
 
-from .audit import note
+from .audit import Action, note
 
 MERGED_SECONDS = 60.0
 _MOST_KINDS = 1_000
@@ -32,7 +32,7 @@ class Reader(Protocol):
 
 class _Kind(NamedTuple):
     actor: str
-    action: str
+    action: Action
     subject: str
     purpose: str | None
 
@@ -64,7 +64,7 @@ class Reads:
     async def note(
         self,
         caller: Reader,
-        action: str,
+        action: Action,
         subject: str,
         *,
         rows: int,
@@ -84,7 +84,7 @@ class Reads:
         if len(self._sums) < _MOST_KINDS:
             self._sums.setdefault(kind, _Sum(time.monotonic()))
 
-    def add(self, caller: Reader, action: str, subject: str, *, rows: int, at: datetime) -> None:
+    def add(self, caller: Reader, action: Action, subject: str, *, rows: int, at: datetime) -> None:
         """Note what was read already, where nothing can be awaited: within a minute."""
         kind = _Kind(caller.actor, action, subject, None)
         self._sums.setdefault(kind, _Sum(time.monotonic())).add(rows, at)
