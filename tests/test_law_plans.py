@@ -68,7 +68,7 @@ async def test_a_million_attempts_a_day_are_read_no_further_than_a_cap_counts(
     try:
         found, rows = await line.use(read)
     finally:
-        await line.close()
+        line.close()
     (known,) = found.values()
     assert (len(known.consents), len(known.contracts), known.profile.country) == (1, 1, "FR")
     newest = [one.at for one in known.attempts]

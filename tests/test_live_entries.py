@@ -28,7 +28,7 @@ from app.journal import (
     rewind,
     who_was_told,
 )
-from app.platform.db import Database
+from app.platform.db import Database, driver_of
 from tests.acts import Registry, minute
 from tests.backlogs import import_in_bulk
 from tests.test_followers import DB, do, followed, step
@@ -83,7 +83,7 @@ async def test_a_search_for_live_entries_reads_none_of_a_backlog(
     async with database.transaction() as session:
         for _ in range(7):  # from the sixth on with a plan for all parameters
             head = (await read_head(session)).position
-            pulse = await read_pulse(session, [DB], [DB])
+            pulse = await read_pulse(await driver_of(session), [DB], [DB])
             assert pulse.live == head == 60_301
             window = await find_window(session, ALL, after=299, head=head, most=9, live=True)
             assert window.positions == [300, head]

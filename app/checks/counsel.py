@@ -172,7 +172,7 @@ class Counsel:
         """Close every connection."""
         await self._merged.settled()
         for line in (self._singles, *self._batches):
-            await line.close()
+            line.close()
 
 
 def together(some: Sequence[Known]) -> Known:

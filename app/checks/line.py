@@ -1,22 +1,13 @@
 """A connection of its own for look-ups, made anew when it is lost."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-import asyncpg
-
-from app.platform.db import Database, Unavailable, unavailable_is_503
+from app.platform.db import Database, OwnConnection, Unavailable
 from app.points import require_tables
 
 if TYPE_CHECKING:
     from asyncpg import Record
-
-    from app.platform.db import RawConnection
-
-T = TypeVar("T")
-
-_DEADLINE = 5.0
 
 # The way is always the same, from index to index. Planning it anew takes four times as long as
 # walking it, and a plan made while the registry was empty must serve it when it is full.
@@ -26,18 +17,16 @@ SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off
 """
 
 
-class Line:
+class Line(OwnConnection):
     """One connection, on which one question is asked at a time."""
 
     def __init__(
         self, database: Database, name: str, key_numbers: Collection[int], tables: str
     ) -> None:
         """Take the database, and the digest keys and phone tables that this process has."""
-        self._database = database
-        self._name = name
+        super().__init__(database, name, prepare=_ONE_PLAN)
         self._tables = tables
         self._key_numbers = frozenset(key_numbers)
-        self._connection: RawConnection | None = None
 
     async def ask(self, query: str, *arguments: object) -> "list[Record]":
         """Fetch the rows of a look-up, each with the digest keys and phone tables in use.
@@ -55,26 +44,3 @@ class Line:
             )
         require_tables(self._tables, rows[0]["tables"])
         return rows
-
-    async def use(self, read: "Callable[[RawConnection], Awaitable[T]]") -> T:
-        """Read by the connection, a second time if it was lost while idle.
-
-        Raises:
-            Unavailable: PostgreSQL does not answer.
-        """
-        async with unavailable_is_503(), asyncio.timeout(_DEADLINE):
-            if self._connection is not None and not self._connection.is_closed():
-                try:
-                    return await read(self._connection)
-                except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
-                    # Reading a second time does no harm.
-                    await self.close()
-            self._connection = await self._database.connect(self._name)
-            await self._connection.execute(_ONE_PLAN)
-            return await read(self._connection)
-
-    async def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None

@@ -238,8 +238,8 @@ class LookUps:
     async def stop(self) -> None:
         """Close both connections."""
         await self._merged.settled()
-        await self._singles.close()
-        await self._batches.close()
+        self._singles.close()
+        self._batches.close()
 
 
 def _covered(numbers: Sequence[int] | None) -> Covered:

@@ -13,7 +13,7 @@ from random import SystemRandom
 
 from app.journal import EarlyState, FollowerState, claim, claim_early, read_pulse
 from app.parties import Directory
-from app.platform.db import Database, Unavailable
+from app.platform.db import Database, OwnConnection, Unavailable
 from app.platform.logs import get_logger
 from app.points import PointKeys
 
@@ -59,6 +59,7 @@ class Dispatcher:
         )
         self._growth = Growth()
         self._presence = Presence(database)
+        self._connection = OwnConnection(database, "pulse")
         self._main = Holding("main", self._growth, self._presence, database)
         self._express = Holding("express", self._growth, self._presence, database)
         self._lanes = (self._main, self._express)
@@ -86,6 +87,7 @@ class Dispatcher:
             for lane in self._lanes:
                 lane.break_off()
             self._presence.end()
+            self._connection.close()
 
     async def _hold_and_claim(self) -> None:
         """Keep what is held, free what the dead held, and take what is due."""
@@ -108,8 +110,8 @@ class Dispatcher:
 
     async def _feel_pulse(self) -> bool:
         """Learn how long the journal is, and which followers are ours no more."""
-        async with self._database.reading() as session:
-            pulse = await read_pulse(session, self._main.held, self._express.held)
+        held, early = self._main.held, self._express.held
+        pulse = await self._connection.use(lambda connection: read_pulse(connection, held, early))
         self._main.compare(pulse.fences)
         self._express.compare(pulse.early)
         return self._growth.learn(pulse.position, pulse.live)
@@ -135,7 +137,7 @@ class Dispatcher:
                 worker=self._presence.number,
             )
             ids = {one.id for one in claimed} | {one.id for one in early}
-            endpoints = await read_endpoints(session, self._keys.vault, ids)
+            endpoints = await read_endpoints(session, self._keys.vault, ids) if ids else {}
         for follower in claimed:
             if follower.id in endpoints:
                 self._set_on(follower, endpoints[follower.id], until)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from random import SystemRandom
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,7 +31,7 @@ from app.journal import (
 )
 from app.parties import Directory
 from app.platform.clock import now
-from app.platform.db import Database, Unavailable
+from app.platform.db import Database, OwnConnection, Unavailable
 from app.platform.http import Answer, Outbound, Unreachable
 from app.platform.logs import get_logger
 from app.platform.wire import wire_time
@@ -84,6 +85,7 @@ class Recaller:
         # Longer than a request and what is written after it, so that nobody else sends meanwhile.
         self._lease = timedelta(seconds=2 * self._deadline + _AWAY_SECONDS)
         self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._connection = OwnConnection(database, "recalls")
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Recall until told to stop, then let the requests under way end."""
@@ -100,12 +102,12 @@ class Recaller:
         finally:
             for task in self._under_way.values():
                 task.cancel()
+            self._connection.close()
 
     async def _claim(self) -> None:
         busy, free = [*self._under_way], _AT_ONCE - len(self._under_way)
-        async with self._database.reading() as session:
-            if not free or not await any_due(session, busy=busy):
-                return
+        if not free or not await self._connection.use(partial(any_due, busy=busy)):
+            return
         async with self._database.transaction() as session:
             lanes = await claim_recalls(session, busy=busy, most=free, lease=self._lease)
             ids = [lane.database for lane in lanes]

@@ -3,11 +3,15 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import read_head
+
+if TYPE_CHECKING:
+    from app.platform.db import RawConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +49,20 @@ _DUE = """
 SELECT r.database FROM recall_lanes r JOIN followers f ON f.id = r.database AND NOT f.paused
 WHERE r.after < (SELECT max(position + 0) FROM journal_entries WHERE lane = 1)
   AND r.due_at <= now() AND (r.lease_until IS NULL OR r.lease_until < now())
-  AND r.database <> ALL(:busy)
+  AND r.database <> ALL({busy})
 """
-_ANY_DUE = text(f"SELECT EXISTS ({_DUE})")
+_ANY_DUE = f"SELECT EXISTS ({_DUE.format(busy='$1::smallint[]')})"
 _CLAIM = text(f"""
-WITH due AS ({_DUE} LIMIT :most FOR UPDATE OF r SKIP LOCKED)
+WITH due AS ({_DUE.format(busy=":busy")} LIMIT :most FOR UPDATE OF r SKIP LOCKED)
 UPDATE recall_lanes r SET fence = fence + 1, lease_until = now() + :lease
 FROM due WHERE due.database = r.database
 RETURNING r.database, r.after, r.failures, r.fence
 """)  # noqa: S608 - of parts that stand here
 
 
-async def any_due(session: AsyncSession, *, busy: Collection[int]) -> bool:
+async def any_due(connection: "RawConnection", *, busy: Collection[int]) -> bool:
     """Tell whether a live entry waits at a database that is not ``busy``."""
-    return bool(await session.scalar(_ANY_DUE, {"busy": list(busy)}))
+    return bool(await connection.fetchval(_ANY_DUE, list(busy)))
 
 
 async def claim_recalls(

@@ -8,7 +8,7 @@ go on is written in the transaction of the work itself, so that no step is done 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, update
@@ -19,6 +19,9 @@ from app.platform.problems import Problem
 
 from .storage import release_file
 from .tables import JobRow
+
+if TYPE_CHECKING:
+    from app.platform.db import RawConnection
 
 JobState = Literal["queued", "running", "done", "failed"]
 JOB_STATES: tuple[JobState, ...] = get_args(JobState)
@@ -174,13 +177,26 @@ async def list_jobs(
     return [_job(row) for row in await session.scalars(query)]
 
 
+_DUE = """
+SELECT EXISTS (
+    SELECT FROM jobs
+    WHERE state IN ('queued', 'running') AND due_at <= now() AND kind = ANY($1::text[])
+)
+"""
+
+
+async def any_job_due(connection: "RawConnection", kinds: Collection[str]) -> bool:
+    """Tell whether a job of some kinds may be taken, whosever turn it is."""
+    return bool(await connection.fetchval(_DUE, list(kinds)))
+
+
 _OTHER = aliased(JobRow)
 _UNDER_WAY = (
     select(func.count())
     .where(_OTHER.key == JobRow.key, _OTHER.state == "running", _OTHER.due_at > func.now())
     .scalar_subquery()
 )
-# Made once: it is asked ten times a second, and to make it took longer than to ask.
+# Made once: to make it took longer than to ask it.
 _TURN = (
     select(JobRow.id)
     .where(JobRow.state.in_(_OPEN), JobRow.due_at <= func.now())

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.clock import now
-from app.platform.db import Database, Unavailable
+from app.platform.db import Database, OwnConnection, Unavailable
 from app.platform.logs import get_logger
 from app.platform.memory import return_memory
 
@@ -18,6 +19,7 @@ from .jobs import (
     JobFailed,
     LeaseLost,
     Progress,
+    any_job_due,
     claim_job,
     end_job,
     hold_job,
@@ -30,6 +32,8 @@ AT_ONCE = 4
 MOST_TRIES = 20
 """How often a job may be taken without any progress before it is given up: it kills its process."""
 POLL_SECONDS = 0.1
+CONNECTION = "jobs"
+"""What the connection is named on which every process of jobs looks for one, all the time."""
 _PAUSE = 5.0
 _REST_SECONDS = 5.0
 """How long there is nothing to do before memory is given back."""
@@ -76,6 +80,7 @@ class JobRunner:
         self._handlers = handlers
         self._poll_seconds = poll_seconds
         self._lease = database.settings.job_lease_seconds
+        self._connection = OwnConnection(database, CONNECTION)
         self._running: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
 
@@ -83,7 +88,7 @@ class JobRunner:
         """Work until told to stop; jobs under way are given back, to be gone on with by anybody."""
         try:
             while not stopping.is_set():
-                job = await self._claim() if len(self._running) < AT_ONCE else None
+                job = await self._claim()
                 if job is None:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(stopping.wait(), self._poll_seconds)
@@ -93,6 +98,7 @@ class JobRunner:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+            self._connection.close()
 
     def _begin(self, job: Job) -> None:
         if self._resting is not None:
@@ -109,7 +115,11 @@ class JobRunner:
             self._resting = loop.call_later(_REST_SECONDS, return_memory)
 
     async def _claim(self) -> Job | None:
+        """Take a job if there is one; it is looked for, so that we are seen, without room too."""
         try:
+            due = await self._connection.use(partial(any_job_due, kinds=[*self._handlers]))
+            if not due or len(self._running) >= AT_ONCE:
+                return None
             async with self._database.transaction() as session:
                 return await claim_job(session, [*self._handlers], lease=self._lease)
         except Unavailable as error:

@@ -2,19 +2,20 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+if TYPE_CHECKING:
+    from app.platform.db import RawConnection
 
 # The position of the last live entry is the end of an index over them alone.
-_PULSE = text("""
+_PULSE = """
 SELECT h.position, (SELECT max(position + 0) FROM journal_entries WHERE lane = 1) AS live,
        f.id, f.fence, false AS early
-FROM journal_head h LEFT JOIN followers f ON f.id = ANY(:held)
+FROM journal_head h LEFT JOIN followers f ON f.id = ANY($1::smallint[])
 WHERE h.number = 1
 UNION ALL
-SELECT 0, 0, x.follower, x.fence, true FROM express_lanes x WHERE x.follower = ANY(:early)
-""")
+SELECT 0, 0, x.follower, x.fence, true FROM express_lanes x WHERE x.follower = ANY($2::smallint[])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,11 @@ class Pulse:
 
 
 async def read_pulse(
-    session: AsyncSession, held: Collection[int], early: Collection[int] = ()
+    connection: "RawConnection", held: Collection[int], early: Collection[int] = ()
 ) -> Pulse:
     """Read the length of the journal and the fences of the lanes held."""
-    rows = (await session.execute(_PULSE, {"held": list(held), "early": list(early)})).all()
-    fences = {row.id: row.fence for row in rows if row.id is not None and not row.early}
-    lanes = {row.id: row.fence for row in rows if row.early}
-    first = next(row for row in rows if not row.early)
-    return Pulse(first.position, first.live or 0, fences, lanes)
+    rows = await connection.fetch(_PULSE, list(held), list(early))
+    fences = {row["id"]: row["fence"] for row in rows if row["id"] is not None and not row["early"]}
+    lanes = {row["id"]: row["fence"] for row in rows if row["early"]}
+    first = next(row for row in rows if not row["early"])
+    return Pulse(first["position"], first["live"] or 0, fences, lanes)
