@@ -1,12 +1,8 @@
-"""Metrics of delivery and the rules that watch them, scraped as Prometheus does."""
+"""Metrics of delivery and of jobs, scraped as Prometheus does."""
 
 import asyncio
 import os
-import re
-import shutil
 import subprocess
-import sys
-import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,22 +10,22 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
-from prometheus_client import REGISTRY
+from prometheus_client import mmap_dict, multiprocess
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.delivery import Standings
 from app.delivery.settling import Result, main_settler
+from app.files import JobRunner, JobStandings, NewJob, Progress, Work, add_job
 from app.intake import DoorStandings
 from app.journal import Step, pause
 from app.platform.clock import now
 from app.platform.db import Database
-from app.platform.metrics import serving
+from app.platform.ids import new_id
+from app.platform.metrics import fold_dead, serving
 from app.settings import Settings
 from tests.acts import Registry, phone
-from tests.doors import open_door
 from tests.receivers import (
     acknowledged,
     hasty,
@@ -43,7 +39,6 @@ from tests.receivers import (
 from tests.servers import free_port
 from tests.servers import serving as serving_registry
 
-RULES = Path(__file__).parents[1] / "deploy" / "alerts.yml"
 Scrape = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -73,7 +68,7 @@ def value(scrape: Scrape, name: str, **labels: str) -> float | None:
 @asynccontextmanager
 async def scraped(settings: Settings) -> AsyncIterator[Callable[[], Any]]:
     """Serve the metrics of this process, and hold a way to scrape them."""
-    told = (Standings(settings), DoorStandings(settings))
+    told = (Standings(settings), DoorStandings(settings), JobStandings(settings))
     with serving("127.0.0.1:0", *told) as port:
         async with httpx.AsyncClient(timeout=30) as client:
 
@@ -274,119 +269,69 @@ async def test_the_processes_of_a_served_registry_are_scraped_as_one(tmp_path: P
             await until(whole)
 
 
-def rules() -> list[dict[str, Any]]:
-    """Read the rules."""
-    (group,) = yaml.safe_load(RULES.read_text())["groups"]
-    return list(group["rules"])
+async def test_jobs_that_nobody_does_are_told_by_whoever_is_asked(database: Database) -> None:
+    async def told(seen_seconds: float = 30) -> list[float]:
+        async with database.reading() as session:
+            families = await JobStandings(database.settings, seen_seconds=seen_seconds).read(
+                session
+            )
+        return [family.samples[0].value for family in families]
+
+    async def queue(created: str) -> None:
+        async with database.transaction() as session:
+            new = NewJob(new_id(), "counting", 1, {}, None, now())
+            await add_job(session, new, most=None)
+            await session.execute(
+                text(f"UPDATE jobs SET due_at = now() - interval '{created}'")  # noqa: S608 - ours
+            )
+
+    async def count(work: Work) -> None:
+        async with work.database.transaction() as session:
+            await work.save(session, Progress(done_rows=7))
+        begun.set()
+        await stopping.wait()
+
+    await queue("100 s")
+    processes, under_way, waiting, seconds, rows = await told()
+    assert (processes, under_way, waiting, rows) == (0, 0, 1, 0)
+    assert 100 <= seconds < 200
+    begun, stopping = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(JobRunner(database, {"counting": count}).run(stopping))
+        await begun.wait()
+        assert await told() == [1, 1, 0, 0, 7]
+        # One that stands still keeps its connection.
+        assert (await told(seen_seconds=0))[0] == 0
+        stopping.set()
 
 
-async def test_every_metric_that_a_rule_names_is_there(
-    admin: httpx.AsyncClient, database: Database, registry: Registry
+def test_the_figures_of_dead_processes_become_one_file_and_are_counted_all_the_same(
+    tmp_path: Path,
 ) -> None:
-    async with receiver() as crm, scraped(database.settings) as scrape:
-        await register(admin, crm.url)
-        await open_door(admin, "mailjet")
-        await registry.object(phone(1))
-        async with working(database.settings):
-            await acknowledged(admin, 1)
-        found = await scrape()
-    told = {name for name, _ in found}
-    named = {name for rule in rules() for name in re.findall(r"\boptout_[a-z_]+", rule["expr"])}
-    # A counter with labels has no sample before it has counted.
-    counters = {f"{one.name}_total" for one in REGISTRY.collect() if one.type == "counter"}
-    assert named - told - counters == set()
-    assert len({rule["alert"] for rule in rules()}) == len(rules())
-    assert [rule for rule in rules() if not rule["annotations"].get("description")] == []
+    untyped: Any = mmap_dict
+    collecting: Any = multiprocess
 
+    def ended() -> int:
+        with subprocess.Popen(["/bin/true"]) as process:
+            return process.pid
 
-def test_what_a_rule_sees_increase_is_told_from_0_on(tmp_path: Path) -> None:
-    """A series that begins with the first of something seldom has no increase: no alert."""
-    program = """
-        import app.main, prometheus_client
-        print(prometheus_client.generate_latest(app.platform.metrics._registry(())).decode())
-    """
-    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    page = subprocess.run(  # noqa: S603 - the program above
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    told = {name for name, _ in read(page.stdout)}
-    seen = {name for rule in rules() for name in re.findall(r"increase\((\w+)", rule["expr"])}
-    assert seen - told == set()
-    assert len(seen) >= 3
+    def write(number: int, value: float) -> None:
+        key = untyped.mmap_key("cups", "cups_total", ["tea"], ["green"], "Cups poured")
+        file = untyped.MmapedDict(str(tmp_path / f"counter_{number}.db"))
+        file.write_value(key, value, 0.0)
+        file.close()
 
+    def told() -> list[tuple[str, dict[str, str], float]]:
+        families = collecting.MultiProcessCollector(None, str(tmp_path)).collect()
+        return [(one.name, one.labels, one.value) for family in families for one in family.samples]
 
-SILENT = (
-    "mailer hears no more from its provider (mailjet)",
-    "Objections may wait there. Look whether it still has the door's address.",
-)
-REFUSES = (
-    "mailer refuses what comes in its provider's name (mailjet)",
-    "Its secret changed at one end and objections are lost, or somebody forges.",
-)
-
-
-def of_door(alert: str, at: str, severity: str, says: tuple[str, str]) -> dict[str, Any]:
-    """Expect an alert of a door, once however many processes tell of it."""
-    labels = {"channel": "mailer", "dialect": "mailjet", "severity": severity}
-    said = {"summary": says[0], "description": says[1]}
-    fired = {"exp_labels": labels, "exp_annotations": said}
-    return {"eval_time": at, "alertname": alert, "exp_alerts": [fired]}
-
-
-def test_promtool_takes_the_rules_and_they_fire_when_they_should(tmp_path: Path) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        assert os.environ.get("CI") != "true", ".ci/run was to bring promtool"
-        pytest.skip("promtool is not installed")
-    door = 'optout_door_%s{channel="mailer",dialect="mailjet",instance="%s"}'
-    lag = 'optout_database_lag_seconds{database="crm",instance="%s"}'
-    page = {
-        "rule_files": [str(RULES)],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [
-                    {"series": lag % "a", "values": "899x5 901x10"},
-                    {"series": lag % "b", "values": "899x5 901x10"},
-                    {"series": "optout_worker_seen_timestamp_seconds", "values": "0x20"},
-                    {"series": door % ("silent", "a"), "values": "0x5 1x20"},
-                    {"series": door % ("silent", "b"), "values": "0x5 1x20"},
-                    {"series": door % ("refusing", "a"), "values": "0x5 1x20"},
-                ],
-                "alert_rule_test": [
-                    {"eval_time": "5m", "alertname": "OptoutDatabaseLagging", "exp_alerts": []},
-                    {
-                        "eval_time": "9m",
-                        "alertname": "OptoutDatabaseLagging",
-                        "exp_alerts": [
-                            {
-                                "exp_labels": {"database": "crm", "severity": "warning"},
-                                "exp_annotations": {
-                                    "summary": "crm owes an acknowledgement for more than"
-                                    " 15 minutes",
-                                    "description": "See its last_error at /v1/databases/crm.",
-                                },
-                            }
-                        ],
-                    },
-                    {"eval_time": "9m", "alertname": "OptoutDatabaseLaggingHour", "exp_alerts": []},
-                    {"eval_time": "5m", "alertname": "OptoutDoorRefusing", "exp_alerts": []},
-                    {"eval_time": "9m", "alertname": "OptoutDoorSilent", "exp_alerts": []},
-                    of_door("OptoutDoorRefusing", "9m", "critical", REFUSES),
-                    of_door("OptoutDoorSilent", "17m", "warning", SILENT),
-                ],
-            }
-        ],
-    }
-    tests = tmp_path / "tests.yml"
-    tests.write_text(yaml.safe_dump(page))
-    for words in (("check", "rules", str(RULES)), ("test", "rules", str(tests))):
-        ran = subprocess.run(  # noqa: S603 - the tool under test
-            [promtool, *words], capture_output=True, text=True, timeout=60, check=False
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
+    write(os.getpid(), 1)
+    for value in (2, 4, 8):
+        write(ended(), value)
+        (tmp_path / f"gauge_livemostrecent_{ended()}.db").touch()
+        # Killed before it had written anything.
+        (tmp_path / f"counter_{ended()}.db").touch()
+        fold_dead(tmp_path)
+        left = sorted(file.name for file in tmp_path.iterdir())
+        assert left == sorted(["counter_0.db", f"counter_{os.getpid()}.db"])
+    assert told() == [("cups_total", {"tea": "green"}, 15)]

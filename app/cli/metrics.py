@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from app.delivery import Standings
+from app.files import JobStandings
 from app.intake import DoorStandings
 from app.platform import metrics
 from app.platform.logs import get_logger
@@ -19,7 +20,7 @@ def metrics_served(settings: Settings) -> Iterator[None]:
     """Serve the metrics; a default address that is taken costs the metrics, not the registry."""
     with ExitStack() as stack:
         try:
-            told = (Standings(settings), DoorStandings(settings))
+            told = (Standings(settings), DoorStandings(settings), JobStandings(settings))
             stack.enter_context(metrics.serving(settings.metrics_address, *told))
         except OSError as error:
             if "metrics_address" in settings.model_fields_set:

@@ -36,6 +36,7 @@ from .jobs import (
 )
 from .layout import Layout
 from .limits import Limits
+from .measures import JobStandings
 from .reading import read_batches, read_layout, read_rows, read_start
 from .results import Result, guard
 from .rows import Batch, Fault, Row, column_of, newline_of
@@ -75,6 +76,7 @@ __all__ = [
     "Job",
     "JobFailed",
     "JobRunner",
+    "JobStandings",
     "JobState",
     "Layout",
     "LeaseLost",
