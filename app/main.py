@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
 
@@ -10,6 +11,7 @@ from app import checks, console, contacts, delivery, intake, parties
 from app.files import Storage
 from app.parties import Access, Directory
 from app.platform import logs
+from app.platform.edge import ends_soon
 from app.platform.supervision import end_with_supervisor, on_the_way_out
 from app.platform.web import Api
 from app.points import open_registry
@@ -49,7 +51,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await access.start()
         try:
             await counsel.prepare()
-            with on_the_way_out(app.state.head_watch.end), on_the_way_out(streams.end):
+            with (
+                on_the_way_out(app.state.head_watch.end),
+                on_the_way_out(streams.end),
+                on_the_way_out(partial(ends_soon, app)),
+            ):
                 yield
         finally:
             await look_ups.stop()

@@ -1,5 +1,6 @@
 """The web ground: what every request and every answer passes, and what is public."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -12,13 +13,14 @@ from fastapi import Depends
 from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import Message
 from structlog.testing import capture_logs
 
 from app.platform.db import Database, Session, _write_session, is_unavailable
-from app.platform.edge import API_POLICY
+from app.platform.edge import API_POLICY, ends_soon
 from app.platform.public import DOCS_POLICY
 from app.platform.web import Api, router
-from tests.cups import SMALL, Poured, cups_client, shown
+from tests.cups import SMALL, Poured, cups, cups_client, shown
 
 
 @pytest.fixture(scope="module")
@@ -259,3 +261,35 @@ async def test_a_failed_commit_is_never_answered_with_a_receipt(database: Databa
         assert (await client.post("/v1/ledger/wrong")).status_code == 201
     async with database.reading() as session:
         assert await session.scalar(sql("SELECT count(*) FROM ledger")) == 0
+
+
+# The end of a process
+
+
+@pytest.mark.parametrize("ending", [True, False])
+async def test_a_request_that_the_end_of_its_process_breaks_off_is_answered_503(
+    *, ending: bool
+) -> None:
+    app, asked = Api(SMALL, routers=[cups]), asyncio.Event()
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/cups", "headers": headers}
+    with capture_logs() as lines:
+        request = asyncio.create_task(app(scope | {"query_string": b""}, receive, send))
+        await asked.wait()
+        if ending:
+            ends_soon(app)
+        request.cancel()
+        await asyncio.wait([request])
+    assert request.cancelled() != ending
+    assert [message.get("status") for message in sent] == ([503, None] if ending else [])
+    assert [line["event"] for line in lines] == ["request"], "and no fault"

@@ -5,11 +5,13 @@ to what nobody foresaw. One layer, because each costs every check. It stands on 
 because the answers of all rooms pass it.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterable
 from time import perf_counter
 
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,6 +70,13 @@ def _given_or_new(headers: Iterable[Header]) -> str:
     return str(new_id())
 
 
+def _ending() -> Problem:
+    return Unavailable(
+        "The process that served this was told to end before it was done. Send it again.",
+        headers={"Retry-After": "1"},
+    )
+
+
 def _answer_to(error: Exception, scope: Scope) -> Problem:
     """Choose what to say of an error that no room has a problem for, and log it."""
     if is_unavailable(error):
@@ -78,6 +87,11 @@ def _answer_to(error: Exception, scope: Scope) -> Problem:
         )
     _log.error("request failed", route=_route(scope), exc_info=error)
     return Fault("The registry failed; nothing was recorded. Report the instance.")
+
+
+def ends_soon(app: Starlette) -> None:
+    """Note that the process was told to end: a request that is broken off now is no fault."""
+    app.state.ends_soon = True
 
 
 class Edge:
@@ -122,6 +136,12 @@ class Edge:
         except ClientDisconnect:
             # Nobody is left to answer, as when Enter is pressed twice: recorded as gone, no fault.
             status = 0
+        except asyncio.CancelledError:
+            if not getattr(scope["app"].state, "ends_soon", False):
+                raise
+            # Its time to drain is over. What was begun of an answer, the server breaks off.
+            if not status:
+                await self._answer(scope, _ending())(scope, receive, send_with_headers)
         except Exception as error:
             problem = _answer_to(error, scope)
             if status:
