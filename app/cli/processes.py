@@ -18,7 +18,6 @@ from pathlib import Path
 
 import typer
 import uvicorn
-from prometheus_client.multiprocess import mark_process_dead
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import NewUser, Role, any_user, create_user, issue_ticket
@@ -28,6 +27,7 @@ from app.platform import logs
 from app.platform.clock import now
 from app.platform.embedded import Embedded, FolderUnfit, ServerFailed
 from app.platform.logs import get_logger
+from app.platform.metrics import fold_dead
 from app.platform.schema import upgrade
 from app.platform.supervision import is_supervised, supervise
 from app.points import is_behind, open_registry
@@ -172,6 +172,7 @@ def _watch(
     embedded: Embedded | None,
     with_worker: bool,  # noqa: FBT001 - as Thread passes it
 ) -> None:
+    figures = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     children = [_Child("worker", _WORKER), _Child("jobs", _JOBS)] if with_worker else []
     while not ending.wait(_WATCH_SECONDS):
         if told.is_set():
@@ -184,6 +185,10 @@ def _watch(
                 log.exception("PostgreSQL is not running")
         for child in children:
             child.keep()
+        try:
+            fold_dead(figures)
+        except OSError as error:
+            log.warning("the figures of dead processes stay", reason=error.strerror)
     for child in children:
         child.end()
     for child in children:
@@ -242,8 +247,6 @@ class _Child:
             return
         status = self._process.returncode
         log.error("a process ended, and is started again", name=self._name, status=status)
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            mark_process_dead(self._process.pid)  # type: ignore[no-untyped-call]  # the package's own gap
         self._pause = _WATCH_SECONDS if lived > _PAUSE_SECONDS else 2 * self._pause
         self._pause = min(self._pause, _PAUSE_SECONDS)
         try:

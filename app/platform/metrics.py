@@ -8,20 +8,24 @@ because every room may count.
 
 import asyncio
 import os
+import struct
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import start_http_server as _listen
 from prometheus_client.metrics_core import Metric
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.db import Database, Unavailable
+from app.platform.logs import get_logger
 from app.settings import Settings
 
 _REQUESTS = Counter(
@@ -35,6 +39,11 @@ _SECONDS = Histogram(
 )
 _FRESH_SECONDS = 1.0
 _ANSWER_SECONDS = 5
+_OF_THE_DEAD = "0"
+"""Stands where the number of a process does in the names of its files."""
+_PAGES = 1 << 16
+_folding = threading.Lock()
+_log = get_logger(__name__)
 _requests: dict[tuple[str, str, int], Counter] = {}
 _seconds: dict[tuple[str, str], Histogram] = {}
 
@@ -115,10 +124,66 @@ class Scraped(Collector, ABC):
             await database.close()
 
 
+def fold_dead(folder: Path) -> None:
+    """Put together what dead processes counted in a folder of figures, and forget what they set.
+
+    Each that ends would leave its files until the whole ends, and every scrape reads them all. For
+    the process that started them, and that alone serves them.
+    """
+    with _folding:
+        dead: dict[str, list[Path]] = {}
+        for file in folder.glob("*_*.db"):
+            kind, *_, number = file.stem.split("_")
+            if number != _OF_THE_DEAD and not Path("/proc", number).exists():
+                dead.setdefault(kind, []).append(file)
+        for kind, files in dead.items():
+            if kind != "gauge":
+                _add_up(folder / f"{kind}_{_OF_THE_DEAD}.db", files)
+            for file in files:
+                file.unlink(missing_ok=True)
+
+
+def _add_up(total: Path, files: Sequence[Path]) -> None:
+    """Add what files tell to what a file tells."""
+    told: dict[str, float] = {}
+    for file in (total, *files):
+        for key, value in _read(file):
+            told[key] = told.get(key, 0.0) + value
+    fresh = total.with_suffix(".new")
+    with fresh.open("wb") as out:
+        # On a full disk this fails, where writing to a map would end the process.
+        os.posix_fallocate(out.fileno(), 0, _PAGES + sum(file.stat().st_size for file in files))
+    written = MmapedDict(fresh)  # type: ignore[no-untyped-call]  # the package's own gap
+    for key, value in told.items():
+        written.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]  # the package's own gap
+    written.close()  # type: ignore[no-untyped-call]  # the package's own gap
+    fresh.replace(total)
+
+
+def _read(file: Path) -> list[tuple[str, float]]:
+    try:
+        found = MmapedDict.read_all_values_from_file(file)  # type: ignore[no-untyped-call]  # the package's own gap
+        return [(key, value) for key, value, *_ in found]
+    except FileNotFoundError:
+        return []
+    except (RuntimeError, ValueError, struct.error):
+        # Its process was killed as it made it; left there, it would fail every scrape.
+        _log.warning("the figures of a dead process cannot be read", file=file.name)
+        return []
+
+
+class _Shared(MultiProcessCollector):
+    """What several processes count, read while nobody moves it from file to file."""
+
+    def collect(self) -> Iterable[Metric]:
+        with _folding:
+            return [*super().collect()]  # type: ignore[no-untyped-call]  # the package's own gap
+
+
 def _registry(collectors: Sequence[Collector]) -> CollectorRegistry:
     registry = CollectorRegistry(support_collectors_without_names=True)
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the package's own gap
+        _Shared(registry)  # type: ignore[no-untyped-call]  # the package's own gap
     else:
         registry.register(REGISTRY)
     for collector in collectors:
