@@ -207,7 +207,7 @@ async def test_a_browser_is_shown_a_page_where_nothing_stands_and_a_program_a_pr
 @pytest.mark.parametrize(
     ("path", "page"),
     [
-        ("/", "/desk"),
+        ("/", "/sign-in"),
         ("/desk/look-up?lang=fr", "/desk?lang=fr"),
         (f"/opt-outs/{UUID(int=1)}/void", f"/opt-outs/{UUID(int=1)}"),
     ],

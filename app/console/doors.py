@@ -7,13 +7,14 @@ that no neighbouring host can set them.
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import Depends, Request, Response, Security
 from fastapi.openapi.models import APIKey, APIKeyIn
@@ -22,6 +23,8 @@ from fastapi.security.base import SecurityBase
 from app.accounts import Role, Visit, find_visit, was_seen
 from app.platform.clock import now
 from app.platform.db import database_of
+
+from .navigation import home_of, may_open
 
 _SESSION = "optout_session"
 _BROWSER = "optout_browser"
@@ -163,6 +166,42 @@ def require_same_site(request: Request) -> None:
     origin = request.headers.get("origin")
     if origin not in (None, "null") and urlsplit(origin).netloc != request.headers.get("host"):
         raise ForeignForm
+
+
+_PAGE = re.compile(r"/[a-z][\w./-]*(\?[\w.,:;%&=+*~-]*)?", re.ASCII)
+_LONGEST_PAGE = 1_000
+
+
+def way_to_sign_in(request: Request, where: str) -> str:
+    """Write the address at which to sign in; the page that was asked for stands in it as ``next``.
+
+    Of a form, or a part of a page, it is the page that it stood on, where the browser tells it.
+    """
+    told = {"ended": "1"} if request.method == "POST" else {}
+    if around := request.headers.get("hx-current-url"):
+        page = urlsplit(around)
+    elif request.method == "GET":
+        page = urlsplit(str(request.url))
+    else:
+        page = urlsplit("")
+    asked = f"{page.path}?{page.query}" if page.query else page.path
+    if _is_page(asked):
+        told["next"] = asked
+    return f"{where}?{urlencode(told)}" if told else where
+
+
+def landing(request: Request, role: Role) -> str:
+    """Tell where whoever signed in goes: to the page they had asked for, or the role's first one.
+
+    An address elsewhere is none: nobody may be sent away by a link to the page that signs in.
+    """
+    asked = request.query_params.get("next", "")
+    return asked if _is_page(asked) and may_open(role, urlsplit(asked).path) else home_of(role)
+
+
+def _is_page(asked: str) -> bool:
+    found = len(asked) <= _LONGEST_PAGE and _PAGE.fullmatch(asked)
+    return bool(found) and not asked.startswith("/sign-")
 
 
 def sign_in_browser(request: Request, response: Response, token: str) -> None:

@@ -42,6 +42,16 @@ NAVIGATION = (
 """A page of a new room takes its place here, and its word under ``nav`` in both languages."""
 
 
+def home_of(role: Role) -> str:
+    """Find the page of a role's first question: what was said at the desk, or who was told."""
+    return "/overview" if role >= Role.OFFICER else "/desk"
+
+
+def may_open(role: Role, path: str) -> bool:
+    """Tell whether a role sees the place that an address lies in, if it lies in one."""
+    return all(role >= place.role for place in NAVIGATION if place.holds(path))
+
+
 def seen_by(role: Role, *, apart: bool) -> list[Place]:
     """List the places of every day, or those apart, that a role sees."""
     return [place for place in NAVIGATION if role >= place.role and place.apart == apart]

@@ -18,8 +18,16 @@ from app.platform.refusals import NotFound
 from app.platform.web import StrictRoute
 
 from .countries import is_outside
-from .doors import Browser, ForeignForm, NotForYou, SignInNeeded, browser_of, remember_browser
-from .navigation import seen_by
+from .doors import (
+    Browser,
+    ForeignForm,
+    NotForYou,
+    SignInNeeded,
+    browser_of,
+    remember_browser,
+    way_to_sign_in,
+)
+from .navigation import home_of, seen_by
 from .shown import browser_name
 from .static import asset_path
 from .words import LANGUAGES, Language, Words, choose_language, named, weight, words_of
@@ -57,7 +65,12 @@ def _templates(language: Language) -> Environment:
         finalize=partial(named, language),
     )
     templates.globals.update(
-        asset=asset_path, browser_name=browser_name, seen_by=seen_by, outside=is_outside, Role=Role
+        asset=asset_path,
+        browser_name=browser_name,
+        seen_by=seen_by,
+        home_of=home_of,
+        outside=is_outside,
+        Role=Role,
     )
     return templates
 
@@ -119,8 +132,7 @@ class PageRoute(StrictRoute):
             try:
                 return await handler(request)
             except SignInNeeded as refusal:
-                ended = "?ended=1" if request.method == "POST" else ""
-                return go(request, refusal.where + ended)
+                return go(request, way_to_sign_in(request, refusal.where))
             except (NotForYou, ForeignForm) as refusal:
                 why = "role" if isinstance(refusal, NotForYou) else "form"
                 return await _refused(request, why, 403)
@@ -183,12 +195,12 @@ def answer_browsers(app: FastAPI) -> None:
         answer = await plain(request, error)
         if not _is_for_people(request):
             return answer
-        if request.method == "GET" and (where := _instead(request, answer.status_code)):
-            return go(request, where)
         try:
-            await browser_of(request)
+            browser = await browser_of(request)
         except Problem:
-            request.state.browser = Browser(None, "", new=False)
+            browser = request.state.browser = Browser(None, "", new=False)
+        if request.method == "GET" and (where := _instead(request, browser, answer.status_code)):
+            return go(request, where)
         shown = await _refused(request, "gone", answer.status_code)
         if "allow" in answer.headers:
             shown.headers["Allow"] = answer.headers["allow"]
@@ -197,13 +209,14 @@ def answer_browsers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, refused)
 
 
-def _instead(request: Request, status: int) -> str | None:
+def _instead(request: Request, browser: Browser, status: int) -> str | None:
     """Tell where a browser belongs that asks for no page: the host alone, or a form's address.
 
     The latter is what it asks for when it shows an answer to the form in another language.
     """
     if request.url.path == "/":
-        return "/desk"
+        visit = browser.visit
+        return home_of(visit.user.role) if visit and visit.whole else "/sign-in"
     if status != _ONLY_POST:
         return None
     above = request.url.path.rpartition("/")[0] or "/"

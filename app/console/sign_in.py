@@ -3,6 +3,7 @@
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Request, Response
@@ -40,7 +41,7 @@ from app.platform.mails import is_mailable
 from app.platform.refusals import NotFound
 from app.platform.vault import Vault
 
-from .doors import Form, browser_of, sign_in_browser, sign_out_browser, signed_in
+from .doors import Form, browser_of, landing, sign_in_browser, sign_out_browser, signed_in
 from .letters import mail_ticket
 from .pages import go, page, pages, words_for
 
@@ -62,7 +63,7 @@ async def show_sign_in(request: Request) -> Response:
     """Ask for login and password."""
     visit = (await browser_of(request)).visit
     if visit is not None:
-        return go(request, "/desk" if visit.whole else "/sign-in/code")
+        return go(request, landing(request, visit.user.role) if visit.whole else _on(request))
     return await page(request, "sign_in.html", refused=None, login="")
 
 
@@ -85,9 +86,15 @@ async def sign_in(request: Request, fields: Form) -> Response:
         )
         if whole:
             await note(session, user.actor, "user.signed-in", f"user:{user.id}", at)
-    response = go(request, "/desk" if whole else "/sign-in/code")
+    response = go(request, landing(request, user.role) if whole else _on(request))
     sign_in_browser(request, response, token)
     return response
+
+
+def _on(request: Request) -> str:
+    """Write the address of the second step; what the first one was called with goes along."""
+    asked = urlencode({"next": said} if (said := request.query_params.get("next")) else {})
+    return f"/sign-in/code?{asked}".rstrip("?")
 
 
 def _must_enrol(request: Request, user: User) -> bool:
@@ -98,7 +105,7 @@ def _must_enrol(request: Request, user: User) -> bool:
 async def show_code(request: Request, visit: Half, vault: TheVault) -> Response:
     """Ask for a code of the second factor, or have one set up."""
     if visit.whole:
-        return go(request, "/desk")
+        return go(request, landing(request, visit.user.role))
     if visit.user.second_factor:
         return await page(request, "code.html", refused=None)
     return await _show_enrolment(request, visit, vault, refused=None)
@@ -118,7 +125,7 @@ async def take_code(request: Request, visit: Half, vault: TheVault, fields: Form
     async with database.transaction() as session:
         token = await pass_second_factor(session, visit, at=at)
         await note(session, visit.user.actor, "user.signed-in", visit.user.actor, at)
-    response = go(request, "/desk")
+    response = go(request, landing(request, visit.user.role))
     sign_in_browser(request, response, token)
     return response
 
