@@ -250,6 +250,12 @@ class Settings(BaseSettings):
     )
     file_bytes: int = Field(4_294_967_296, ge=1, description="bytes of a file")
     file_seconds: float = Field(3_600, gt=0, description="seconds for a whole file to arrive")
+    files_days: int = Field(
+        90,
+        ge=2,
+        le=3_650,
+        description="days for which it is kept which rows a file refused, and what a scrub was of",
+    )
     scrub_kept_seconds: int = Field(
         3_600, ge=0, le=86_400, description="seconds for which a scrub is kept after its download"
     )

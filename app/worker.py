@@ -13,6 +13,7 @@ from datetime import timedelta
 import uvloop
 
 from app.accounts import forget_sessions, forget_tickets, forget_tries
+from app.checks import SCRUB
 from app.contacts import destroy_old_evidence, forget_old_attempts, forget_old_profiles
 from app.delivery import (
     Dispatcher,
@@ -22,7 +23,14 @@ from app.delivery import (
     pass_over_strangers,
     watch_for_operators,
 )
-from app.intake import complete_erasure, forget_events, open_erasures, watch_doors
+from app.files import forget_jobs
+from app.intake import (
+    complete_erasure,
+    forget_events,
+    forget_refused,
+    open_erasures,
+    watch_doors,
+)
 from app.parties import Directory
 from app.platform import logs
 from app.platform.alarms import forget_alarms
@@ -126,6 +134,7 @@ async def _forget(database: Database, stopping: asyncio.Event) -> None:
     kept = timedelta(days=database.settings.attempts_days)
     inbound = timedelta(days=database.settings.inbound_days)
     counted = timedelta(days=database.settings.contact_attempts_days)
+    files = timedelta(days=database.settings.files_days)
     while not stopping.is_set():
         try:
             gone = 1
@@ -137,6 +146,8 @@ async def _forget(database: Database, stopping: asyncio.Event) -> None:
                     gone += await forget_mails(session)
                     gone += await forget_events(session, before=now() - inbound)
                 async with database.transaction() as session:
+                    gone += await forget_refused(session, before=now() - files)
+                    gone += await forget_jobs(session, kind=SCRUB, before=now() - files)
                     gone += await forget_old_attempts(session, before=now() - counted)
                     gone += await destroy_old_evidence(session, at=now())
                     gone += await forget_old_profiles(session, at=now())

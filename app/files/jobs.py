@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.platform.ids import least_id
 from app.platform.problems import Problem
 
 from .storage import release_file
@@ -293,6 +294,26 @@ async def cancel_job(session: AsyncSession, job: Job, *, at: datetime) -> None:
     for file in (job.upload, job.result):
         if file is not None:
             await release_file(session, file, at=at)
+
+
+async def forget_jobs(
+    session: AsyncSession, *, kind: str, before: datetime, most: int = 10_000
+) -> int:
+    """Delete the oldest jobs of a kind that have ended, at most so many at once; tells how many.
+
+    For kinds of which nothing speaks that is kept for longer.
+    """
+    deleted = await session.execute(
+        text("""
+            DELETE FROM jobs WHERE id IN (
+                SELECT id FROM jobs
+                WHERE id < :before AND kind = :kind AND state IN ('done', 'failed')
+                ORDER BY id LIMIT :most
+            ) RETURNING 1
+        """),
+        {"before": least_id(before), "kind": kind, "most": most},
+    )
+    return len(deleted.all())
 
 
 async def _under_fence(session: AsyncSession, job: Job, changes: Mapping[str, Any]) -> None:

@@ -233,7 +233,10 @@ async def read_refused_contacts(
     caller: Writer,
     session: ReadSession,
 ) -> StreamingResponse:
-    """Tell the rows that were refused, as CSV: line, column, value, reason; the values masked."""
+    """Tell the rows that were refused, as CSV: line, column, value, reason; the values masked.
+
+    They are kept for 90 days, unless the registry's operators chose otherwise; their count stays.
+    """
     job = await _own(session, id, caller)
     return refused_file(database_of(request), job.id, read_refusals)
 

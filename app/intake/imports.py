@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.files import JOB_STATES, Job, JobState, NewJob, add_job, jobs_in, keep_file
 from app.journal import Media, Reason
+from app.platform.ids import least_id
 from app.platform.refusals import NotFound
 from app.platform.resealing import Sealed
 from app.platform.vault import Vault
@@ -201,6 +202,31 @@ async def read_refused(session: AsyncSession, number: UUID, after: int, most: in
         .limit(most)
     )
     return [Refused(row.number, row.line, row.column, row.value, row.reason) for row in rows]
+
+
+_FORGET_REFUSED = text("""
+WITH of_opt_outs AS (
+    DELETE FROM import_refusals WHERE (import, number) IN (
+        SELECT import, number FROM import_refusals WHERE import < :before
+        ORDER BY import, number LIMIT :most
+    ) RETURNING 1
+), of_contacts AS (
+    DELETE FROM contact_refusals WHERE (job, number) IN (
+        SELECT job, number FROM contact_refusals WHERE job < :before
+        ORDER BY job, number LIMIT :most
+    ) RETURNING 1
+)
+SELECT (SELECT count(*) FROM of_opt_outs) + (SELECT count(*) FROM of_contacts)
+""")
+
+
+async def forget_refused(session: AsyncSession, *, before: datetime, most: int = 10_000) -> int:
+    """Delete the rows that the oldest files refused, at most so many of each kind; tells how many.
+
+    That they were refused, and how many, stays with the file.
+    """
+    values = {"before": least_id(before), "most": most}
+    return int(await session.scalar(_FORGET_REFUSED, values) or 0)
 
 
 def _context(number: UUID) -> bytes:

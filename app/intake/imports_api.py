@@ -164,7 +164,10 @@ async def read_refused_rows(
     session: ReadSession,
     keys: ThePointKeys,
 ) -> StreamingResponse:
-    """Tell the rows that were refused, as CSV: line, column, value, reason; the values masked."""
+    """Tell the rows that were refused, as CSV: line, column, value, reason; the values masked.
+
+    They are kept for 90 days, unless the registry's operators chose otherwise; their count stays.
+    """
     one = await find_import(session, keys.vault, id, channel=caller.channel)
     return refused_file(database_of(request), one.id)
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identifiers import Identifier
 from app.journal import EVERY_BRAND, EVERY_MEDIUM, Media
+from app.platform.ids import least_id
 from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 from app.points import PointKeys
@@ -297,10 +298,8 @@ async def forget_events(session: AsyncSession, *, before: datetime, most: int = 
 
     What a person is to look at stays until one has: it may be an objection that nobody recorded.
     """
-    # The ids of events begin with their time, and so need no index of it.
-    eldest = UUID(int=int(before.timestamp() * 1_000) << 80)
     events = await session.execute(
-        _FORGET_EVENTS, {"before": eldest, "most": most, "kept": list(REVIEWED)}
+        _FORGET_EVENTS, {"before": least_id(before), "most": most, "kept": list(REVIEWED)}
     )
     tokens = await session.execute(_FORGET_TOKENS, {"before": before, "most": most})
     return len(events.all()) + len(tokens.all())
