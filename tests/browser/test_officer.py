@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from app.accounts import Role, list_users
 from app.platform.db import Database
-from tests.browser.conftest import Open, assert_accessible, assert_fits
+from tests.browser.conftest import Open, assert_accessible, assert_fits, follow
 from tests.people import session_of
 from tests.receivers import hasty, receiver, register, saying, working
 from tests.signers import Basic
@@ -130,3 +130,23 @@ async def test_filters_survive_a_reload(
     await page.reload()
     await expect(page.get_by_label("State")).to_have_value("paused")
     await expect(page.get_by_text("Nothing fits these filters.")).to_be_visible()
+
+
+async def test_what_is_typed_goes_along_into_the_other_language_and_a_secret_is_not_left(
+    admin_of_site: httpx.AsyncClient, open_page: Open, database: Database
+) -> None:
+    del admin_of_site  # which makes the registry
+    page = await entered(open_page, database, "/keys/new")
+    other = page.locator(".languages a")
+    await page.get_by_label("Name", exact=True).fill("Collecte")
+    await page.get_by_role("checkbox", name="checks").check()
+    await follow(page, other.get_by_text("FR"))
+    await expect(page.get_by_label("Nom", exact=True)).to_have_value("Collecte")
+    await expect(page.get_by_role("checkbox", name="checks")).to_be_checked()
+    await page.goto("/keys/new?lang=fr")
+    await expect(page.get_by_label("Nom", exact=True)).to_have_value("")
+    await page.get_by_label("Nom", exact=True).fill("Collecte")
+    await page.get_by_role("checkbox", name="checks").check()
+    await follow(page, page.get_by_role("button", name="Créer la clé"))
+    await expect(page.get_by_role("heading", name="Collecte")).to_be_visible()
+    await expect(other).to_have_count(0)

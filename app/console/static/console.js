@@ -41,3 +41,26 @@ document.addEventListener("htmx:error", ({ target }) => {
   if (target === waiting) { rest(); say("broken"); }
 });
 addEventListener("pageshow", ({ persisted }) => { if (persisted) rest(); });
+// What was typed goes along into the other language: kept for one page, and never a password.
+const typed = "input:not([type=hidden], [type=password], [type=file]), select, textarea";
+const fields = () => [...document.querySelectorAll(`main :is(${typed})`)].filter(({ name }) => name);
+const changed = (field) => field.matches("select") || field.value !== field.defaultValue
+  || field.checked !== field.defaultChecked;
+document.querySelector(".languages")?.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const values = fields().filter(changed)
+    .map(({ name, type, value, checked }) => ({ name, type, value, checked }));
+  sessionStorage.setItem("typed", JSON.stringify({ path: location.pathname, values }));
+});
+const kept = JSON.parse(sessionStorage.getItem("typed"));
+sessionStorage.removeItem("typed");
+if (kept?.path === location.pathname && new URLSearchParams(location.search).has("lang")) {
+  const free = fields();
+  for (const { name, type, value, checked } of kept.values) {
+    const choice = type === "checkbox" || type === "radio";
+    const at = free.findIndex((one) => one.name === name && (!choice || one.value === value));
+    if (at < 0) continue;
+    const [field] = free.splice(at, 1);
+    if (choice) field.checked = checked; else field.value = value;
+  }
+}
