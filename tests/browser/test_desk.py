@@ -178,7 +178,7 @@ async def test_an_officer_sets_up_a_second_factor_and_is_let_in(
     phone = pyotp.TOTP(await page.locator("code").inner_text())
     await page.get_by_label("Six-digit code").fill(phone.now())
     await page.keyboard.press("Enter")
-    await expect(page.locator("#who")).to_be_focused()
+    await expect(page.get_by_role("heading", name="Has everybody been told?")).to_be_visible()
     await page.get_by_role("button", name="Sign out").click()
     await sign_in(page, "officer")
     await expect(page.get_by_role("heading", name="One more proof")).to_be_visible()
@@ -275,7 +275,7 @@ async def test_a_session_that_was_revoked_elsewhere_is_led_to_the_sign_in(
     await follow(elsewhere, elsewhere.get_by_role("button", name="Sign out everywhere"))
     await here.keyboard.type(NUMBER)
     await here.keyboard.press("Enter")
-    await here.wait_for_url("**/sign-in?ended=1")
+    await here.wait_for_url("**/sign-in?ended=1&next=*")
     await expect(here.get_by_role("alert")).to_contain_text("Nothing was recorded.")
 
 
