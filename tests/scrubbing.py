@@ -56,6 +56,8 @@ async def result(client: httpx.AsyncClient, job: Shown) -> bytes:
     answer = await client.get(f"/v1/scrubs/{job['id']}/result")
     assert answer.status_code == 200, answer.text
     assert answer.headers["optout-position"] == str(job["position"])
+    ending = "ndjson" if "ndjson" in answer.headers["content-type"] else "csv"
+    assert answer.headers["content-disposition"].endswith(f'{job["id"]}.{ending}"')
     return answer.content
 
 

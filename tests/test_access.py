@@ -247,6 +247,35 @@ async def test_without_a_key_every_route_is_401(app: FastAPI, client: httpx.Asyn
         }
 
 
+async def test_no_route_with_a_key_leaves_a_parameter_unheeded(
+    app: FastAPI, admin: httpx.AsyncClient, caller: Caller, database: Database
+) -> None:
+    """A new route needs nothing for it: ``?dry_run=true`` that records is what nobody wants."""
+    await made(admin, "/v1/parties", PARTY)
+    await with_database(database, "d")
+    everywhere = await caller("admin", bound_to="d")
+    for route in sorted(routes_of(app) - PUBLIC - PAGES.keys()):
+        answer = await ask(everywhere, f"{route}?surely_unknown=1")
+        assert (route, answer.status_code) == (route, 422)
+        unheeded = {"pointer": "/query/surely_unknown", "detail": "is not known here"}
+        assert unheeded in problem(answer)["errors"], route
+
+
+async def test_a_parameter_that_stands_twice_is_refused_as_only_one_can_count(
+    admin: httpx.AsyncClient,
+) -> None:
+    answer = await admin.get("/v1/opt-outs?brand=a&limit=7&brand=b")
+    assert answer.status_code == 422
+    assert problem(answer)["errors"] == [
+        {"pointer": "/query/brand", "detail": "stands twice, and only one can count"}
+    ]
+
+
+async def test_a_provider_may_append_parameters_to_its_door(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/inbound/sms/nobody?token=x&utm_source=provider")
+    assert answer.status_code == 404
+
+
 async def test_every_cell_of_routes_by_scopes_and_bindings(app: FastAPI, keys: list[Key]) -> None:
     served = sorted(routes_of(app) - PUBLIC - PAGES.keys())
 

@@ -135,6 +135,29 @@ async def test_a_fault_tells_where_and_what_but_never_which_value(web: httpx.Asy
 
 
 @pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b'{"name": "a", "name": "b"}', "/name"),
+        (b'{"name": "a", "n\\u0061me": "b"}', "/name"),
+        (b'{"name" :"a:b", "name": "\\":", "blend": "x"}', "/name"),
+        (b'{"name": "a", "x": [1, {"y": {"z:": 1, "z:": ":"}}]}', "/x/1/y/z:"),
+        (b'{"name": "a", "x": {"%b": 1, "%b": 2}}' % (NUMBER.encode(), NUMBER.encode()), "/x"),
+    ],
+)
+async def test_a_member_that_stands_twice_is_refused_as_only_one_can_count(
+    web: httpx.AsyncClient, body: bytes, pointer: str
+) -> None:
+    answer = await web.post("/v1/cups", content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert shown(answer) == {
+        "type": "/problems/invalid-request",
+        "title": "The request cannot be understood",
+        "detail": "One thing is wrong.",
+        "errors": [{"pointer": pointer, "detail": "stands twice, and only one can count"}],
+    }
+
+
+@pytest.mark.parametrize(
     ("body", "fault"),
     [
         (b"", {"pointer": "", "detail": "a JSON object is needed"}),

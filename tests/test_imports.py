@@ -222,12 +222,15 @@ SAID: list[tuple[dict[str, str], str]] = [
     ({"channel": "dakar", "mapping": "{"}, "/mapping"),
     ({"channel": "dakar", "mapping": '{"tel": "shoe size"}'}, "/mapping/tel"),
     ({"channel": "dakar", "mapping": '{"tel": "reference"}'}, "/mapping/tel"),
+    ({"channel": "dakar", "mapping": '{"tel": "phone", "tel": "email"}'}, "/mapping"),
     ({"channel": "dakar", "media": "fax"}, "/media"),
     ({"channel": "dakar", "media": "sms,email"}, "/media"),
     ({"channel": "dakar", "reason": "x"}, "/reason"),
     ({"channel": "dakar", "dry_run": "perhaps"}, "/dry_run"),
     ({"channel": "dakar", "occurred_at": "2999-01-01T00:00:00Z"}, "/occurred_at"),
     ({"channel": "dakar", "colour": "red"}, "/colour"),
+    ({"channel": "nobody"}, "/channel"),
+    ({"channel": "dakar", "brand": "nobody"}, "/brand"),
 ]
 
 
@@ -235,11 +238,13 @@ async def test_what_is_said_beside_a_file_is_checked_and_the_file_not_kept(
     desk: httpx.AsyncClient, database: Database
 ) -> None:
     for said, pointer in SAID:
-        answer = await desk.post("/v1/imports", content=PEOPLE, params=said)
-        assert answer.status_code == 422
-        (fault,) = problem(answer)["errors"]
-        assert fault["pointer"] == pointer
-        assert ("joined by |" in fault["detail"]) == ("," in said.get("media", ""))
+        bare = await desk.post("/v1/imports", content=PEOPLE, params=said)
+        form = await desk.post("/v1/imports", files={"file": PEOPLE}, data=said)
+        for answer, place in ((bare, "/query"), (form, "")):
+            assert answer.status_code == 422
+            (fault,) = problem(answer)["errors"]
+            assert fault["pointer"] == place + pointer
+            assert ("joined by |" in fault["detail"]) == ("," in said.get("media", ""))
     async with database.reading() as session:
         assert not await session.scalar(
             text("SELECT count(*) FROM files WHERE expires_at > now() + interval '1 minute'")

@@ -182,8 +182,8 @@ async def test_an_opt_out_that_is_not_there_is_404(desk: httpx.AsyncClient, path
 @pytest.mark.parametrize(
     ("change", "type_", "pointer"),
     [
-        ({"brand": "nobody"}, "unknown-brand", None),
-        ({"channel": "nobody"}, "unknown-channel", None),
+        ({"brand": "nobody"}, "unknown-brand", "/brand"),
+        ({"channel": "nobody"}, "unknown-channel", "/channel"),
         ({"channel": None}, "invalid-request", "/channel"),
         ({"identifiers": [PHONE, {"kind": "phone", "value": "12"}]}, "unusable-identifier", 1),
         ({"identifiers": [{"kind": "siren", "value": "123456789"}]}, "unusable-identifier", 0),
@@ -203,15 +203,14 @@ async def test_what_is_refused_is_422_and_nothing_is_recorded(
     database: Database,
     change: dict[str, Any],
     type_: str,
-    pointer: str | int | None,
+    pointer: str | int,
 ) -> None:
     answer = await post(desk, "/v1/opt-outs", FULL | change)
     assert answer.status_code == 422
     told = problem(answer)
     assert told["type"] == f"/problems/{type_}"
-    if pointer is not None:
-        expected = f"/identifiers/{pointer}/value" if isinstance(pointer, int) else pointer
-        assert [error["pointer"] for error in told["errors"]] == [expected]
+    expected = f"/identifiers/{pointer}/value" if isinstance(pointer, int) else pointer
+    assert [error["pointer"] for error in told["errors"]] == [expected]
     for table in ("opt_outs", "contact_points", "journal_entries"):
         assert await count(database, table) == 0
 
@@ -275,9 +274,10 @@ async def test_a_list_filters_by_channel_reason_brand_and_times_and_names_nobody
     (item,) = (await desk.get("/v1/opt-outs", params={"channel": "web"})).json()["items"]
     kept = ("id", "recorded_at", "occurred_at", "channel", "reason", "media", "brand")
     assert item == {name: second[name] for name in kept} | {"voided_at": None}
-    for query, type_ in (({"channel": "x"}, "unknown-channel"), ({"brand": "x"}, "unknown-brand")):
-        answer = await desk.get("/v1/opt-outs", params=query)
-        assert problem(answer)["type"] == f"/problems/{type_}"
+    for name in ("channel", "brand"):
+        told = problem(await desk.get("/v1/opt-outs", params={name: "x"}))
+        assert told["type"] == f"/problems/unknown-{name}"
+        assert told["errors"] == [{"pointer": f"/query/{name}", "detail": "is not registered"}]
 
 
 async def test_a_search_tells_state_and_history_and_nothing_of_whom_it_never_heard(

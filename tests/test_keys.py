@@ -228,6 +228,7 @@ async def test_a_key_is_bound_only_to_what_is_registered(
         "title": f"There is no such {bound}",
         "status": 422,
         "detail": f"There is no {bound} 'no'.",
+        "errors": [{"pointer": f"/{bound}", "detail": "is not registered"}],
     }
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.intake.dialects import DIALECTS
 from app.parties import find_brand, inbound_secret
-from app.parties.models import DialectWord
+from app.parties.inbound_models import DialectWord
 from app.platform.db import Database
 from app.platform.vault import Vault
 from tests.conftest import SEALING_KEYS, Caller
@@ -29,10 +29,14 @@ CHANNEL = {
     "name": "The mailer",
     "kind": "email_provider",
     "party": "sahel-calls",
-    "inbound": {"dialect": "sendgrid", "secret": "s3cr3t-of-theirs", "options": {"lists": ["a"]}},
+    "inbound": {
+        "dialect": "sendgrid",
+        "secret": "s3cr3t-of-theirs",
+        "options": {"brands": ["a=roofs"]},
+    },
 }
 SHOWN_CHANNEL = CHANNEL | {
-    "inbound": {"dialect": "sendgrid", "options": {"lists": ["a"]}, "has_secret": True}
+    "inbound": {"dialect": "sendgrid", "options": {"brands": ["a=roofs"]}, "has_secret": True}
 }
 MAKES: dict[str, dict[str, Any]] = {
     "/v1/brands": {"slug": "b", "name": "B"},
@@ -142,7 +146,7 @@ async def test_an_inbound_secret_stays_until_another_provider_comes(
             secret = await inbound_secret(session, Vault.parse(SEALING_KEYS), "mailer")
         return answer.json()["inbound"], secret
 
-    kept = {"dialect": "sendgrid", "options": {"strict": True}}
+    kept = {"dialect": "sendgrid", "options": {"national": True}}
     assert await after(kept) == (kept | {"has_secret": True}, "s3cr3t-of-theirs")
     other = {"dialect": "mailgun", "options": {}}
     assert await after(other) == (other | {"has_secret": False}, None)
@@ -185,6 +189,20 @@ async def test_a_taken_slug_is_409_and_uses_up_no_number(
         assert (await find_brand(session, "two")).id == 2
 
 
+async def test_names_are_not_blank_and_options_of_a_door_are_known(
+    admin: httpx.AsyncClient,
+) -> None:
+    await made(admin, "/v1/parties", PARTY)
+    for changed, pointer in (
+        ({"name": " \u00a0\t"}, "/name"),
+        ({"inbound": {"dialect": "sms", "options": {"Brand": "roofs"}}}, "/inbound/options/Brand"),
+        ({"inbound": {"dialect": "sms", "options": {"media": "sms"}}}, "/inbound/options/media"),
+    ):
+        answer = await admin.post("/v1/channels", json=CHANNEL | changed)
+        assert answer.status_code == 422
+        assert [fault["pointer"] for fault in problem(answer)["errors"]] == [pointer]
+
+
 async def test_an_unknown_party_is_422_and_a_channel_unmade(admin: httpx.AsyncClient) -> None:
     answer = await admin.post("/v1/channels", json=CHANNEL)
     assert answer.status_code == 422
@@ -193,6 +211,7 @@ async def test_an_unknown_party_is_422_and_a_channel_unmade(admin: httpx.AsyncCl
         "title": "There is no such party",
         "status": 422,
         "detail": "There is no party 'sahel-calls'; POST /v1/parties makes one.",
+        "errors": [{"pointer": "/party", "detail": "is not registered"}],
     }
     assert (await admin.get("/v1/channels/mailer")).status_code == 404
 

@@ -153,7 +153,8 @@ async def test_one_click_is_a_post_that_needs_nothing_but_the_link(
     admin: httpx.AsyncClient, person: httpx.AsyncClient
 ) -> None:
     _, click = await link(admin, identifiers=BOTH[:1])
-    done = await person.post(click, data={"List-Unsubscribe": "One-Click"})
+    tracked = {"utm_source": "mail", "utm_campaign": ["a", "b"]}  # as senders' tools append them
+    done = await person.post(click, params=tracked, data={"List-Unsubscribe": "One-Click"})
     assert done.status_code == 200
     assert "You are unsubscribed." in words_in(done)
     assert await blocked(admin) == {"email"}

@@ -1,6 +1,6 @@
 """The routes of scrubs: a campaign's file in, the same rows with an answer each out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
@@ -77,14 +77,21 @@ class ScrubIn(WireModel):
     keep: Keep = Field("all", description="`allowed`: the result holds the allowed rows alone")
     campaign: CampaignText = None
 
-    async def scrub(self, directory: Directory, *, region: str, at: datetime) -> Scrub:
-        """Say it as the rules do.
+    async def scrub(
+        self,
+        directory: Directory,
+        *,
+        region: str,
+        at: datetime,
+        pointer: Callable[[str], str] = "/{}".format,
+    ) -> Scrub:
+        """Say it as the rules do; ``pointer`` says where a field stands.
 
         Raises:
             UnknownBrand: it names a brand that there is not.
             UnusableIdentifier: the campaign's number is none.
         """
-        brand = None if self.brand is None else await directory.brand(self.brand)
+        brand = None if self.brand is None else await directory.brand(self.brand, pointer("brand"))
         region = self.region or region
         return Scrub(
             medium=self.medium,
@@ -93,7 +100,9 @@ class ScrubIn(WireModel):
             column=self.column,
             keep=self.keep,
             began_at=at,
-            terms=(self.campaign or CampaignIn()).terms(brand, region=region),
+            terms=(self.campaign or CampaignIn()).terms(
+                brand, region=region, pointer=pointer("campaign")
+            ),
         )
 
 
@@ -185,8 +194,9 @@ async def scrub_file(
 
 
 async def _read_scrub(request: Request, directory: Directory, upload: Upload) -> Scrub:
-    body = read_fields(ScrubIn, upload.fields)
-    return await body.scrub(directory, region=request.app.state.settings.default_region, at=now())
+    body = read_fields(ScrubIn, upload.fields, upload.place)
+    region = request.app.state.settings.default_region
+    return await body.scrub(directory, region=region, at=now(), pointer=upload.pointer)
 
 
 @scrubs.get("/{id}")
@@ -251,12 +261,14 @@ async def hand_out(
     """Answer with the result of a scrub, which is deleted an hour later."""
     async with storage.database.transaction() as session:
         await release_scrub(session, job, at=at + storage.database.settings.scrub_kept)
+    media_type = str((job.resume or {}).get("media_type", "text/csv"))
+    ending = "ndjson" if media_type == "application/x-ndjson" else "csv"
     return StreamingResponse(
         read_file(storage, stored),
-        media_type=(job.resume or {}).get("media_type"),
+        media_type=media_type,
         headers={
             "Content-Length": str(stored.size),
-            "Content-Disposition": f'attachment; filename="scrub-{job.id}"',
+            "Content-Disposition": f'attachment; filename="scrub-{job.id}.{ending}"',
             "Optout-Position": str(job.position),
         },
     )

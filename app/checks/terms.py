@@ -1,6 +1,5 @@
 """What a campaign is about, over the wire and as the law is asked."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from app.journal import Kind
+from app.platform.strict_json import read_field
 from app.platform.wire import Flag, Instant, WireModel, text
 from app.points import read_identifier
 from app.policy import Purpose, Sector, Terms, object_key
@@ -34,8 +34,8 @@ class CampaignIn(WireModel):
         None, description="A time that was agreed; it counts if the consent holds it"
     )
 
-    def terms(self, brand: int | None, *, region: str) -> Terms:
-        """Read it as the terms of a campaign for a brand.
+    def terms(self, brand: int | None, *, region: str, pointer: str = "/campaign") -> Terms:
+        """Read it as the terms of a campaign for a brand; ``pointer`` says where it stands.
 
         Raises:
             UnusableIdentifier: the number shown is none.
@@ -46,23 +46,18 @@ class CampaignIn(WireModel):
             self.sector,
             self.purpose,
             self.automated,
-            None if self.caller_id is None else _number(self.caller_id, region),
+            None
+            if self.caller_id is None
+            else read_identifier(
+                Kind.PHONE, self.caller_id, region=region, pointer=f"{pointer}/caller_id"
+            ).value,
             self.slot,
         )
 
 
-def _object(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError("a JSON object is needed") from None
-
-
 CampaignText = Annotated[
     CampaignIn | None,
-    BeforeValidator(_object),
+    BeforeValidator(read_field),
     WithJsonSchema(
         {
             "type": "string",
@@ -71,11 +66,6 @@ CampaignText = Annotated[
     ),
 ]
 """A campaign beside a file, whose fields are texts."""
-
-
-def _number(value: str, region: str) -> str:
-    pointer = "/campaign/caller_id"
-    return read_identifier(Kind.PHONE, value, region=region, pointer=pointer).value
 
 
 def write_terms(terms: Terms) -> dict[str, Any]:

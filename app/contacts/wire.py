@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, GetCoreSchemaHandler, ValidationError
 from pydantic_core import core_schema
 
 from app.journal import EVERY_BRAND
-from app.parties import Directory, UnknownBrand, UnknownParty
+from app.parties import Directory, Unknown, UnknownBrand, UnknownParty
 from app.platform.problems import Problem
 from app.platform.wire import Answer, WireModel, text
 from app.points import UnusableIdentifier
@@ -40,8 +40,8 @@ New = TypeVar("New")
 class Names:
     """Brands and parties by their slugs, each a number or the problem that there is none."""
 
-    brands: Mapping[str, int | Problem]
-    parties: Mapping[str, int | Problem]
+    brands: Mapping[str, int | Unknown]
+    parties: Mapping[str, int | Unknown]
 
     @classmethod
     async def of(
@@ -59,30 +59,30 @@ class Names:
         Raises:
             UnknownBrand: there is none.
         """
-        return EVERY_BRAND if slug is None else _number(self.brands[slug])
+        return EVERY_BRAND if slug is None else _number(self.brands[slug], "/brand")
 
-    def party(self, slug: str | None) -> int | None:
-        """Tell a party's number.
+    def party(self, slug: str | None, *, pointer: str = "/party") -> int | None:
+        """Tell a party's number; ``pointer`` says where it is named.
 
         Raises:
             UnknownParty: there is none.
         """
-        return None if slug is None else _number(self.parties[slug])
+        return None if slug is None else _number(self.parties[slug], pointer)
 
 
-def _number(found: int | Problem) -> int:
-    if isinstance(found, Problem):
-        raise found
+def _number(found: int | Unknown, pointer: str) -> int:
+    if isinstance(found, Unknown):
+        raise found.moved(pointer)
     return found
 
 
 async def _look_up(
     ask: Callable[[str], Awaitable[int]], slugs: Collection[str]
-) -> dict[str, int | Problem]:
-    async def one(slug: str) -> int | Problem:
+) -> dict[str, int | Unknown]:
+    async def one(slug: str) -> int | Unknown:
         try:
             return await ask(slug)
-        except (UnknownBrand, UnknownParty) as unknown:
+        except Unknown as unknown:
             return unknown
 
     return dict(zip(slugs, await asyncio.gather(*map(one, slugs)), strict=True))

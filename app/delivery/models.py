@@ -78,9 +78,9 @@ async def brand_numbers(
     slugs: Sequence[str] | None, directory: Directory
 ) -> tuple[int, ...] | None:
     """Find the numbers of some brands; None for all of them."""
-    if slugs is None:
-        return None
-    return tuple(sorted({await directory.brand(slug) for slug in slugs}))
+    named = enumerate(slugs or ())
+    numbers = {await directory.brand(slug, f"/brands/{at}") for at, slug in named}
+    return None if slugs is None else tuple(sorted(numbers))
 
 
 class DatabaseIn(WireModel):

@@ -1,7 +1,7 @@
 """Bodies that carry one file: ``multipart/form-data`` (RFC 7578), or the file and nothing else."""
 
 import re
-from typing import Protocol
+from typing import Literal, Protocol
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -16,17 +16,41 @@ _FIELD_BYTES = 65_536
 
 
 class Fields(dict[str, str]):
-    """What is said beside a file: texts by name, each name once."""
+    """What is said beside a file: texts by name, each name once, in a form or in the address."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        super().__init__()
+        self._asked: set[str] = set()
+        self.bare = True
+
+    def ask(self, name: str, value: str) -> None:
+        """Add a parameter of the address.
+
+        Raises:
+            InvalidRequest: there are too many, or it was said before.
+        """
+        self._asked.add(name)
+        self.say(name, value)
 
     def say(self, name: str, value: str) -> None:
-        """Add one.
+        """Add a field of the form.
 
         Raises:
             InvalidRequest: there are too many, or it was said before.
         """
         if name in self or len(self) == _MOST_FIELDS:
-            raise refusal("Each field stands once, beside one file.", name)
+            raise refusal("Each field stands once, beside one file.", self.pointer(name))
         self[name] = value
+
+    def place(self, name: str) -> Literal["query", "body"]:
+        """Tell where a field stands, or belongs: beside a bare file there is the address alone."""
+        return "query" if self.bare or name in self._asked else "body"
+
+    def pointer(self, name: str) -> str:
+        """Point to a field; its name is repeated only as far as it is one."""
+        shown = name if re.fullmatch("[a-z0-9_]{1,64}", name) else "?"
+        return f"/query/{shown}" if self.place(name) == "query" else f"/{shown}"
 
 
 class Body(Protocol):
@@ -49,6 +73,7 @@ def body_of(content_type: str, fields: Fields) -> Body:
     if kind != b"multipart/form-data":
         return _Bare()
     boundary = options.get(b"boundary", b"")
+    fields.bare = False
     if not boundary or len(boundary) > 70:  # noqa: PLR2004 - RFC 2046, 5.1.1
         raise InvalidRequest("The form names no boundary.")
     return _Form(boundary, fields)
@@ -99,7 +124,7 @@ class _Form:
         if not self._ended:
             raise InvalidRequest("The form breaks off before its end.")
         if not self._file_seen:
-            raise refusal("A part named 'file' is needed.", FILE)
+            raise refusal("A part named 'file' is needed.", f"/{FILE}")
         return self._filename
 
     def _begin(self) -> None:
@@ -120,14 +145,14 @@ class _Form:
 
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._disposition)
-        self._name = _text(options.get(b"name", b""))
+        self._name = self._text(options.get(b"name", b""))
         if self._name != FILE:
             return
         if self._file_seen:
-            raise refusal("One file at a time.", FILE)
+            raise refusal("One file at a time.", f"/{FILE}")
         self._file_seen = True
         filename = options.get(b"filename")
-        self._filename = None if filename is None else _text(filename)
+        self._filename = None if filename is None else self._text(filename)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._name == FILE:
@@ -135,24 +160,22 @@ class _Form:
             return
         self._value += data[start:end]
         if len(self._value) > _FIELD_BYTES:
-            raise refusal("A field is too long.", self._name)
+            raise refusal("A field is too long.", self._fields.pointer(self._name))
 
     def _part_end(self) -> None:
         if self._name != FILE:
-            self._fields.say(self._name, _text(bytes(self._value), self._name))
+            self._fields.say(self._name, self._text(bytes(self._value), self._name))
 
     def _end(self) -> None:
         self._ended = True
 
+    def _text(self, raw: bytes, name: str = FILE) -> str:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            raise refusal("A field is not in UTF-8.", self._fields.pointer(name)) from None
 
-def _text(raw: bytes, name: str = FILE) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise refusal("A field is not in UTF-8.", name) from None
 
-
-def refusal(detail: str, name: str) -> InvalidRequest:
-    """Refuse a form because of one field; a name is repeated only as far as it is one."""
-    shown = name if re.fullmatch("[a-z0-9_]{1,64}", name) else "?"
-    return InvalidRequest(detail, errors=[FieldError(f"/{shown}", detail)])
+def refusal(detail: str, pointer: str) -> InvalidRequest:
+    """Refuse a form because of one field."""
+    return InvalidRequest(detail, errors=[FieldError(pointer, detail)])

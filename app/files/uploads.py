@@ -5,7 +5,7 @@ that breaks is deleted at once, or after an hour if this process breaks with it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -36,10 +36,18 @@ class UploadTooSlow(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as it arrived, and what was said beside it: texts by name."""
+    """A file as it arrived, and what was said beside it: texts by name.
+
+    ``place`` tells whether a field of a name stands, or belongs, in the ``query`` or the ``body``.
+    """
 
     file: StoredFile
     fields: Mapping[str, str]
+    place: Callable[[str], str]
+
+    def pointer(self, name: str) -> str:
+        """Point to a field whose name is known."""
+        return f"/query/{name}" if self.place(name) == "query" else f"/{name}"
 
 
 async def receive_upload(
@@ -60,7 +68,7 @@ async def receive_upload(
     """
     fields = Fields()
     for name, value in query:
-        fields.say(name, value)
+        fields.ask(name, value)
     body = body_of(content_type, fields)
     writer = FileWriter(storage, await storage.create())
     try:
@@ -68,7 +76,9 @@ async def receive_upload(
             await _pour(pieces, body, writer)
         filename = body.end() or fields.get("filename", "")
         fields.pop("filename", None)
-        return Upload(await _finish(writer, filename[-_NAME_CHARACTERS:] or None), fields)
+        return Upload(
+            await _finish(writer, filename[-_NAME_CHARACTERS:] or None), fields, fields.place
+        )
     except BaseException as error:
         await writer.stop()
         with suppress(Unavailable):

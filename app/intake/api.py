@@ -127,12 +127,12 @@ async def list_recorded_opt_outs(
     """
     channel = caller.channel
     if query.channel is not None:
-        channel = await directory.channel(query.channel)
+        channel = await directory.channel(query.channel, "/query/channel")
         caller.speak_for(channel)
     wanted = Filter(
         channel,
         query.reason,
-        None if query.brand is None else await directory.brand(query.brand),
+        None if query.brand is None else await directory.brand(query.brand, "/query/brand"),
         query.since,
         query.until,
     )

@@ -5,8 +5,10 @@ from app.platform.problems import FieldError
 from app.platform.refusals import InvalidRequest
 
 
-async def channel_of(caller: Caller, slug: str | None, directory: Directory) -> int:
-    """Find the channel that an act is recorded for.
+async def channel_of(
+    caller: Caller, slug: str | None, directory: Directory, *, pointer: str = "/channel"
+) -> int:
+    """Find the channel that an act is recorded for; ``pointer`` says where it is named.
 
     Raises:
         UnknownChannel: there is no such channel.
@@ -14,12 +16,12 @@ async def channel_of(caller: Caller, slug: str | None, directory: Directory) -> 
         InvalidRequest: none is named, and the key is bound to none.
     """
     if slug is not None:
-        channel = await directory.channel(slug)
+        channel = await directory.channel(slug, pointer)
         caller.speak_for(channel)
         return channel
     if caller.channel is None:
         raise InvalidRequest(
             "This key is bound to no channel, so the request must name one.",
-            errors=[FieldError("/channel", "is needed with a key that is bound to no channel")],
+            errors=[FieldError(pointer, "is needed with a key that is bound to no channel")],
         )
     return caller.channel

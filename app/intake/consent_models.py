@@ -155,6 +155,7 @@ class ConsentIn(Sent[NewConsent]):
             UnusableRecord: it contradicts the calendar or itself.
         """
         names = reading.names
+        supplier = names.party(self.source.supplier, pointer="/source/supplier")
         new = NewConsent(
             self.identifier.read(region=reading.region, pointer=f"{pointer}/identifier"),
             names.brand(self.brand),
@@ -172,12 +173,11 @@ class ConsentIn(Sent[NewConsent]):
             _mentions(self.mentions),
             PositiveAct.of(self.positive_act),
             SourceKind.of(self.source.kind),
-            names.party(self.collected_by or self.source.supplier),
-            names.party(self.called_by),
+            names.party(self.collected_by, pointer="/collected_by") or supplier,
+            names.party(self.called_by, pointer="/called_by"),
             tuple((slot.from_at, slot.to_at) for slot in self.slots),
             self._told(),
         )
-        names.party(self.source.supplier)
         require_sound(new, at=reading.at, pointer=pointer)
         return new
 

@@ -164,7 +164,7 @@ async def list_recorded_consents(
     rows = await list_consents(
         session,
         keys.vault,
-        brand=None if query.brand is None else await directory.brand(query.brand),
+        brand=await directory.brand(query.brand, "/query/brand") if query.brand else None,
         channel=caller.channel,
         before=None if after is None else after[0],
         limit=query.limit + 1,

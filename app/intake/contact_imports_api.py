@@ -28,6 +28,7 @@ from app.platform.idempotency import Once
 from app.platform.ids import new_id
 from app.platform.openapi import responses, takes_file
 from app.platform.refusals import NotFound
+from app.platform.strict_json import read_field
 from app.platform.web import FileRoute, read_fields, router
 from app.platform.wire import Answer, Flag, Instant, WireModel, text
 from app.points import DefaultRegion
@@ -35,7 +36,7 @@ from app.points import DefaultRegion
 from .contact_imports import CONTACTS, read_refusals
 from .contact_rows import FIELDS, POINTS, RecordKind
 from .contact_voids import CONTACTS_VOID, NotVoidable, begin_contact_void, find_contact_void
-from .import_models import as_text, read_flag, read_object
+from .import_models import as_text, read_flag
 from .imports_api import refused_file
 from .models import VoidIn
 
@@ -57,7 +58,7 @@ class ContactImportIn(WireModel):
     defaults: Annotated[
         Flat | None,
         Field(max_length=40),
-        BeforeValidator(read_object),
+        BeforeValidator(read_field),
         as_text(
             'JSON, a field to what holds where a row says nothing: {"brand": "acme", '
             '"wording_sha256": "…"}'
@@ -66,7 +67,7 @@ class ContactImportIn(WireModel):
     mapping: Annotated[
         Flat | None,
         Field(max_length=50),
-        BeforeValidator(read_object),
+        BeforeValidator(read_field),
         as_text(
             'JSON, the name of a column to the field that it holds: {"Tél": "phone"}. Columns '
             "that are named as fields, and contact points, are found without"
@@ -182,7 +183,7 @@ async def begin_contact_import(
     """
     most = None if caller.is_admin else storage.database.settings.key_jobs
     async with taken_file(request, storage, key=caller.key, most=most) as upload:
-        said = read_fields(ContactImportIn, upload.fields)
+        said = read_fields(ContactImportIn, upload.fields, upload.place)
         stand_in: dict[str, Any] = {
             **upload.fields,
             "sha256": (upload.file.sha256 or b"").hex(),

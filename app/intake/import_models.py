@@ -1,6 +1,5 @@
 """What is said beside a file of opt-outs, and what is told of an import."""
 
-import json
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -11,6 +10,7 @@ from app.files import Job, JobState, StoredFile
 from app.journal import MediaWords, ReasonWord
 from app.parties import Directory
 from app.platform.ids import new_id
+from app.platform.strict_json import read_field
 from app.platform.wire import Answer, Flag, Instant, Slug, WireModel, text
 from app.registry import VoidPreview
 
@@ -25,16 +25,6 @@ def _words(value: object) -> object:
     if "," in value:
         raise ValueError("media are joined by |, as sms|email")
     return value.split("|")
-
-
-def read_object(value: object) -> object:
-    """Read JSON that stands in a form's field; what is no text is left as it is."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError("a JSON object is needed") from None
 
 
 def read_flag(value: object) -> object:
@@ -89,7 +79,7 @@ class ImportIn(WireModel):
     mapping: Annotated[
         dict[Annotated[str, text(200)], ColumnWord] | None,
         Field(min_length=1, max_length=50),
-        BeforeValidator(read_object),
+        BeforeValidator(read_field),
         as_text(
             'JSON, the name of a column, or its number from 1, to what it holds: {"Tél": "phone"}. '
             "Left out: guessed from names and values"
@@ -100,9 +90,17 @@ class ImportIn(WireModel):
     )
 
     def begun(
-        self, file: StoredFile, *, key: int, channel: int, brand: int, region: str, at: datetime
+        self,
+        file: StoredFile,
+        *,
+        key: int,
+        channel: int,
+        brand: int,
+        region: str,
+        at: datetime,
+        pointer: str = "/occurred_at",
     ) -> Import:
-        """Say it as the rules do, of a file that has just arrived.
+        """Say it as the rules do, of a file that has just arrived; ``pointer``: to its time.
 
         Raises:
             InTheFuture: it is said to have occurred more than five minutes ahead.
@@ -111,7 +109,7 @@ class ImportIn(WireModel):
             id=new_id(),
             recorded_at=at,
             # Never later than the recording: what is said after it must lift it.
-            occurred_at=min(at, occurred(self.occurred_at, at, pointer="/occurred_at")),
+            occurred_at=min(at, occurred(self.occurred_at, at, pointer=pointer)),
             dated=self.occurred_at is not None,
             key=key,
             channel=channel,

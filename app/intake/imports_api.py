@@ -98,14 +98,17 @@ async def begin_import(
 
 
 async def _import(upload: Upload, caller: Caller, directory: Directory, region: str) -> Import:
-    said = read_fields(ImportIn, upload.fields)
+    said = read_fields(ImportIn, upload.fields, upload.place)
     return said.begun(
         upload.file,
         key=caller.key,
-        channel=await channel_of(caller, said.channel, directory),
-        brand=await wire.brand_number(directory, said.brand),
+        channel=await channel_of(
+            caller, said.channel, directory, pointer=upload.pointer("channel")
+        ),
+        brand=await wire.brand_number(directory, said.brand, upload.pointer("brand")),
         region=region,
         at=now(),
+        pointer=upload.pointer("occurred_at"),
     )
 
 

@@ -131,7 +131,7 @@ async def list_inbound_events(
     """
     channel = caller.channel
     if query.channel is not None:
-        channel = await directory.channel(query.channel)
+        channel = await directory.channel(query.channel, "/query/channel")
         caller.speak_for(channel)
     outcome = None if query.outcome is None else Outcome.of(query.outcome)
     wanted = Wanted(channel, outcome, query.review, query.since)

@@ -323,13 +323,13 @@ async def brand_slug(directory: Directory, brand: int) -> str | None:
     return None if brand == EVERY_BRAND else await directory.brand_slug(brand)
 
 
-async def brand_number(directory: Directory, slug: str | None) -> int:
-    """Find a brand's number, or that of every brand.
+async def brand_number(directory: Directory, slug: str | None, pointer: str = "/brand") -> int:
+    """Find a brand's number, or that of every brand; ``pointer`` says where it is named.
 
     Raises:
         UnknownBrand: there is no such brand.
     """
-    return EVERY_BRAND if slug is None else await directory.brand(slug)
+    return EVERY_BRAND if slug is None else await directory.brand(slug, pointer)
 
 
 async def propagation_out(

@@ -60,7 +60,14 @@ from .parties import (
 )
 from .quotas import Quotas
 from .reads import Reads
-from .slugs import AlreadyExists, UnknownBrand, UnknownChannel, UnknownDatabase, UnknownParty
+from .slugs import (
+    AlreadyExists,
+    Unknown,
+    UnknownBrand,
+    UnknownChannel,
+    UnknownDatabase,
+    UnknownParty,
+)
 from .tables import Coverage
 
 __all__ = [
@@ -107,6 +114,7 @@ __all__ = [
     "TheReads",
     "TheVault",
     "Unauthenticated",
+    "Unknown",
     "UnknownBrand",
     "UnknownChannel",
     "UnknownDatabase",

@@ -12,9 +12,8 @@ from sqlalchemy import ARRAY, SmallInteger, Text, any_, literal, or_, select
 
 from app.platform.db import Database
 from app.platform.merged import Merged
-from app.platform.problems import Problem
 
-from .slugs import UnknownBrand, UnknownChannel, UnknownDatabase, UnknownParty
+from .slugs import Unknown, UnknownBrand, UnknownChannel, UnknownDatabase, UnknownParty
 from .tables import BrandRow, ChannelRow, DatabaseRow, PartyRow
 
 _SLUG = re.compile(r"[a-z0-9-]{1,64}")
@@ -22,7 +21,10 @@ Named = type[BrandRow] | type[ChannelRow] | type[DatabaseRow] | type[PartyRow]
 
 
 class Directory:
-    """The names of one database, as one process has come to know them."""
+    """The names of one database, as one process has come to know them.
+
+    ``pointer`` says where a request names one, if not in the field that mostly does.
+    """
 
     def __init__(self, database: Database) -> None:
         """Begin empty; nothing is read before it is asked for."""
@@ -31,49 +33,49 @@ class Directory:
         self._databases = _Names(database, DatabaseRow, UnknownDatabase)
         self._parties = _Names(database, PartyRow, UnknownParty)
 
-    async def brand(self, slug: str) -> int:
+    async def brand(self, slug: str, pointer: str | None = None) -> int:
         """Find a brand's number.
 
         Raises:
             UnknownBrand: there is no such brand.
         """
-        return await self._brands.number(slug)
+        return await self._brands.number(slug, pointer)
 
     async def brand_slug(self, number: int) -> str:
         """Name the brand of a number found in a row."""
         return await self._brands.slug(number)
 
-    async def channel(self, slug: str) -> int:
+    async def channel(self, slug: str, pointer: str | None = None) -> int:
         """Find a channel's number.
 
         Raises:
             UnknownChannel: there is no such channel.
         """
-        return await self._channels.number(slug)
+        return await self._channels.number(slug, pointer)
 
     async def channel_slug(self, number: int) -> str:
         """Name the channel of a number found in a row."""
         return await self._channels.slug(number)
 
-    async def database(self, slug: str) -> int:
+    async def database(self, slug: str, pointer: str | None = None) -> int:
         """Find a living database's number; asked anew each time, for databases can be deleted.
 
         Raises:
             UnknownDatabase: there is no such database, or no longer.
         """
-        return await self._databases.number(slug)
+        return await self._databases.number(slug, pointer)
 
     async def database_slug(self, number: int) -> str:
         """Name the database of a number found in a row, deleted ones included."""
         return await self._databases.slug(number)
 
-    async def party(self, slug: str) -> int:
+    async def party(self, slug: str, pointer: str | None = None) -> int:
         """Find a party's number.
 
         Raises:
             UnknownParty: there is no such party.
         """
-        return await self._parties.number(slug)
+        return await self._parties.number(slug, pointer)
 
     async def party_slug(self, number: int) -> str:
         """Name the party of a number found in a row."""
@@ -83,7 +85,7 @@ class Directory:
 class _Names:
     """Slugs and numbers of one table."""
 
-    def __init__(self, database: Database, table: Named, unknown: type[Problem]) -> None:
+    def __init__(self, database: Database, table: Named, unknown: type[Unknown]) -> None:
         self._database = database
         self._table = table
         self._unknown = unknown
@@ -91,7 +93,7 @@ class _Names:
         self._slugs: dict[int, str] = {}
         self._missing: Merged[str | int, tuple[int, str]] = Merged(self._look_up)
 
-    async def number(self, slug: str) -> int:
+    async def number(self, slug: str, pointer: str | None) -> int:
         number = self._numbers.get(slug)
         if number is not None:
             return number
@@ -99,7 +101,7 @@ class _Names:
         found = await self._ask(slug) if _SLUG.fullmatch(slug) else None
         if found is None:
             noun = self._table.__tablename__
-            raise self._unknown(f"There is nothing named {slug[:80]!r} among the {noun}.")
+            raise self._unknown(f"There is nothing named {slug[:80]!r} among the {noun}.", pointer)
         return found[0]
 
     async def slug(self, number: int) -> str:

@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Request, Security
 
 from app.platform.clock import now
 from app.platform.vault import Vault
-from app.platform.web import KeyScheme
+from app.platform.web import KeyScheme, refuse_query
 
 from .access import Access
 from .caller import Caller, Forbidden, Scope, Unauthenticated
@@ -22,7 +22,7 @@ from .reads import Reads
 
 
 class _Door(KeyScheme):
-    """Lets in callers whose key has all of some scopes."""
+    """Lets in callers whose key has all of some scopes, and no parameters that go unheeded."""
 
     def __init__(self, scopes: tuple[Scope, ...]) -> None:
         self.scopes = scopes
@@ -31,6 +31,7 @@ class _Door(KeyScheme):
         caller = await access_of(request).authenticate(_presented(request))
         for scope in self.scopes:
             require_scope(caller, scope)
+        refuse_query(request)
         return caller
 
 

@@ -8,12 +8,13 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from app.platform.pages import PageQuery
-from app.platform.wire import Answer, Flag, Instant, Json, Slug, Whole, WireModel, text
+from app.platform.wire import SEEN, Answer, Instant, Json, Slug, WireModel, text
 
 from .audit import AuditEntry
 from .brands import Brand
 from .caller import Scope
-from .channels import Channel, Inbound, NewChannel, NewInbound
+from .channels import Channel, NewChannel
+from .inbound_models import InboundIn, InboundOut
 from .keys import Key, NewKey
 from .parties import Contract, NewParty, Party
 from .tables import Coverage
@@ -28,20 +29,8 @@ def _day(value: object) -> date:
     return date.fromisoformat(value)
 
 
-Name = Annotated[str, text(120)]
+Name = Annotated[str, Field(min_length=1, max_length=120, pattern=SEEN)]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
-DialectWord = Literal[
-    "brevo",
-    "mail",
-    "mailgun",
-    "mailjet",
-    "postmark",
-    "sendgrid",
-    "ses",
-    "sms",
-    "twilio",
-]
-"""What a provider may speak; the words of the dialects that read it, which lie above this room."""
 PartyKind = Literal["department", "subcontractor", "supplier"]
 ChannelKind = Literal[
     "call_centre",
@@ -56,7 +45,6 @@ ChannelKind = Literal[
 ]
 Country = Annotated[str, Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
 Email = Annotated[str, Field(max_length=320, pattern=r"^[^\s@\x00]+@[^\s@\x00]+$")]
-Option = Annotated[str, text(1_000)] | Whole | Flag | list[Annotated[str, text(1_000)]]
 
 LEFT_OUT: Any = Field(default_factory=lambda: None)
 """The default of what a PATCH may leave out: null is refused where the field has no null."""
@@ -190,39 +178,6 @@ class PartyOut(Answer):
             contract=contract
             and PartyContractOut(reference=contract.reference, signed_on=contract.signed_on),
             created_at=party.created_at,
-        )
-
-
-class InboundIn(WireModel):
-    """How a provider's events reach a channel.
-
-    `secret` is what the provider calls it: its verification key, signing key or auth token. Left
-    out, the one that is set stays, unless the dialect changes.
-    """
-
-    dialect: DialectWord
-    secret: Annotated[str, text(4_096)] | None = Field(
-        None, repr=False, json_schema_extra={"writeOnly": True}
-    )
-    options: dict[Annotated[str, text(64)], Option] = Field(default_factory=dict, max_length=50)
-
-    def inbound(self) -> NewInbound:
-        """Read it."""
-        return NewInbound(self.dialect, self.options, self.secret)
-
-
-class InboundOut(Answer):
-    """How a provider's events reach a channel; its secret is never shown."""
-
-    dialect: str
-    options: Json
-    has_secret: bool
-
-    @classmethod
-    def of(cls, inbound: Inbound) -> Self:
-        """Show it."""
-        return cls(
-            dialect=inbound.dialect, options=dict(inbound.options), has_secret=inbound.has_secret
         )
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from sqlalchemy import BigInteger, Select, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.platform.problems import Problem
+from app.platform.problems import FieldError, Problem
 from app.platform.refusals import NotFound
 
 from .tables import BrandRow, ChannelRow, DatabaseRow, PartyRow
@@ -27,7 +27,23 @@ class AlreadyExists(Problem):
     status = 409
 
 
-class UnknownBrand(Problem):
+class Unknown(Problem):
+    """A name in a request that nothing has; ``field`` is what names such things, mostly."""
+
+    status = 422
+    field: ClassVar[str]
+
+    def __init__(self, detail: str, pointer: str | None = None) -> None:
+        """Say where the name stood; left out: in the ``field`` of the body."""
+        where = f"/{self.field}" if pointer is None else pointer
+        super().__init__(detail, errors=[FieldError(where, "is not registered")])
+
+    def moved(self, pointer: str) -> Self:
+        """Say the same of another place."""
+        return type(self)(self.detail, pointer)
+
+
+class UnknownBrand(Unknown):
     """The request names a brand that is not registered, and so nothing was done.
 
     Register it at `/v1/brands` first, or leave it out to mean every brand.
@@ -35,31 +51,31 @@ class UnknownBrand(Problem):
 
     type = "unknown-brand"
     title = "There is no such brand"
-    status = 422
+    field = "brand"
 
 
-class UnknownParty(Problem):
+class UnknownParty(Unknown):
     """The request names a party that is not registered: add it at `/v1/parties` first."""
 
     type = "unknown-party"
     title = "There is no such party"
-    status = 422
+    field = "party"
 
 
-class UnknownChannel(Problem):
+class UnknownChannel(Unknown):
     """The request names a channel that is not registered: add it at `/v1/channels` first."""
 
     type = "unknown-channel"
     title = "There is no such channel"
-    status = 422
+    field = "channel"
 
 
-class UnknownDatabase(Problem):
+class UnknownDatabase(Unknown):
     """The request names a database that is not registered, or no longer."""
 
     type = "unknown-database"
     title = "There is no such database"
-    status = 422
+    field = "database"
 
 
 async def insert_new(session: AsyncSession, table: type[R], slug: str, **values: Any) -> R:  # noqa: ANN401 - columns of any type

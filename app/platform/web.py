@@ -6,11 +6,12 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from itertools import takewhile
 from typing import Any, ClassVar, TypeVar
 
-import pydantic_core
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import HTTPBearer
@@ -25,7 +26,8 @@ from app.platform.openapi import complete
 from app.platform.problems import FieldError, Problem
 from app.platform.public import public
 from app.platform.refusals import BodyTooLarge, InvalidRequest, MethodNotAllowed, NotFound
-from app.platform.wire import NO_NUL
+from app.platform.strict_json import SaidTwice, read_json
+from app.platform.wire import NO_NUL, SEEN
 from app.settings import Settings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -35,11 +37,13 @@ Model = TypeVar("Model", bound=BaseModel)
 _PLAIN_WORDS = {
     "missing": "is needed",
     "extra_forbidden": "is not known here",
+    "twice": "stands twice, and only one can count",
     "dict_type": "a JSON object is needed",
     "model_attributes_type": "a JSON object is needed",
     "model_type": "a JSON object is needed",
 }
 """What pydantic says in words that only its own users know."""
+_AS_THE_CALLER_NAMES_IT = ("extra_forbidden", "twice")
 _NO_NAME = re.compile(r"@|\d(\W*\d){3}|.{41}", re.DOTALL)
 """A contact point may stand where the name of a member belongs: it is not repeated."""
 _MOST_ERRORS = 50
@@ -50,7 +54,7 @@ class StrictRequest(Request):
     """A request whose body has a limit and whose JSON is what RFC 8259 allows, no more.
 
     NaN, byte order marks, other encodings, lone surrogates and absurd depths are refused as a
-    body that cannot be read (422). Of two members of one name the last counts.
+    body that cannot be read (422), and so are two members of one name.
     """
 
     limit: int
@@ -79,21 +83,35 @@ class StrictRequest(Request):
         """Read the body as JSON, once."""
         if not hasattr(self, "_json"):
             try:
-                self._json = pydantic_core.from_json(
-                    await self.body(), allow_inf_nan=False, cache_strings="keys"
-                )
+                self._json = read_json(await self.body())
+            except SaidTwice as error:
+                raise _AmbiguousBody(error.path) from None
             except ValueError as error:
                 raise json.JSONDecodeError(str(error), "", 0) from None
         return self._json
 
 
+class _AmbiguousBody(HTTPException):
+    """A body of which a member stands twice; FastAPI lets no problem through from there."""
+
+    def __init__(self, path: tuple[str | int, ...]) -> None:
+        super().__init__(400, "One thing is wrong.")
+        self.fault = {"type": "twice", "loc": ("body", *path)}
+
+
 class StrictRoute(APIRoute):
-    """A route that reads its requests strictly, up to ``max_body_bytes`` of the settings."""
+    """A route that reads its requests strictly, up to ``max_body_bytes`` of the settings.
+
+    ``reads_query``: its function has a model of the address's parameters, or takes a file, and
+    refuses those that it does not know itself; for any other ``refuse_query`` does.
+    """
 
     limit_setting: ClassVar[str] = "max_body_bytes"
+    reads_query: bool
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
+        self.reads_query = bool(self.dependant.query_params) or isinstance(self, FileRoute)
         handler = super().get_route_handler()
         setting = self.limit_setting
 
@@ -120,13 +138,45 @@ class FileRoute(StrictRoute):
     limit_setting = "file_bytes"
 
 
-def read_fields(model: type[Model], fields: Mapping[str, str]) -> Model:
-    """Read what was said beside a file; refused as the fields of a body are."""
+def read_fields(
+    model: type[Model], fields: Mapping[str, str], where: Callable[[str], str]
+) -> Model:
+    """Read what was said beside a file; refused as the fields of a body are.
+
+    ``where`` tells whether a field of a name stands in the ``body`` or in the ``query``.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        faults = [
+            {**fault, "loc": (where(str(fault["loc"][0])), *fault["loc"])}
+            if fault["loc"]
+            else {**fault, "loc": ("body",)}
+            for fault in error.errors()
+        ]
         raise RequestValidationError(faults) from None
+
+
+def refuse_query(request: Request) -> None:
+    """Refuse parameters in the address that the route does not know, and any that stands twice.
+
+    A `?dry_run=true` that is not heeded records what was to be tried. Whoever lets callers in
+    calls it, once for all routes: a dependency of its own would cost each check.
+
+    Raises:
+        RequestValidationError: there are such; as unknown fields of a body are refused.
+    """
+    if not request.scope["query_string"]:
+        return
+    reads_query = request.scope["route"].reads_query
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    faults = [
+        {"type": "extra_forbidden" if not reads_query else "twice", "loc": ("query", name)}
+        for name, count in counts.items()
+        if not reads_query or count > 1
+    ]
+    if faults:
+        raise RequestValidationError(faults)
 
 
 def router(prefix: str, tag: str, *, route_class: type[StrictRoute] = StrictRoute) -> APIRouter:
@@ -214,7 +264,8 @@ async def _refused(request: Request, error: Exception) -> Response:
         case 413:
             problem = BodyTooLarge(error.detail)
         case 400:
-            problem = InvalidRequest(error.detail)
+            faults = [_fault(error.fault)] if isinstance(error, _AmbiguousBody) else []
+            problem = InvalidRequest(error.detail, errors=faults)
         case _:
             raise TypeError("this code raises problems, not HTTPException") from error
     problem.headers |= headers
@@ -257,17 +308,23 @@ def _fault(fault: dict[str, Any]) -> FieldError:
     where, *rest = fault["loc"]
     if fault["type"] == "json_invalid":
         return FieldError("", fault["ctx"]["error"])
-    if fault["type"] == "extra_forbidden" and _NO_NAME.search(str(rest[-1])):
-        rest.pop()
+    if fault["type"] in _AS_THE_CALLER_NAMES_IT:
+        rest = list(takewhile(_is_name, rest))
     steps = rest if where == "body" else [where, *rest]
     pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
     return FieldError(pointer[:_MOST_POINTER], _in_words(fault))
+
+
+def _is_name(step: str | int) -> bool:
+    return isinstance(step, int) or not _NO_NAME.search(step)
 
 
 def _in_words(fault: dict[str, Any]) -> str:
     kind = fault["type"]
     if kind == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NO_NUL:
         return "holds a NUL character"
+    if kind == "string_pattern_mismatch" and fault["ctx"]["pattern"] == SEEN:
+        return "is blank, or holds a NUL character"
     if kind == "missing" and fault["loc"] == ("body",):
         kind = "model_type"
     return _PLAIN_WORDS.get(kind) or str(fault["msg"]).removeprefix("Value error, ")

@@ -28,6 +28,10 @@ NO_NUL = r"^[^\x00]*$"
 """Pattern of any text without NUL, which PostgreSQL cannot keep."""
 
 
+SEEN = r"^[^\x00]*[^\x00\s][^\x00]*$"
+"""Pattern of a text without NUL in which something can be seen."""
+
+
 class WireModel(BaseModel):
     """A request: unknown fields are refused, and nobody changes it after it was read."""
 
