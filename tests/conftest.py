@@ -29,6 +29,7 @@ from app.platform.db import Database, parse_url
 from app.platform.embedded import Embedded, wheel_binaries
 from app.platform.schema import upgrade
 from app.settings import Settings
+from tests.acts import Registry
 from tests.copies import Copies, execute
 from tests.people import CHANNEL, leads_to, let_in, open_channel, signed_in
 from tests.receivers import register
@@ -164,6 +165,12 @@ async def database(database_url: str, settings: Settings) -> AsyncIterator[Datab
     database = Database.open(database_url, settings)
     yield database
     await database.close()
+
+
+@pytest.fixture
+def registry(database: Database) -> Registry:
+    """Open the registry of the test without the web."""
+    return Registry(database)
 
 
 @pytest.fixture

@@ -45,11 +45,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 def told_at(settings: Settings, url: str) -> Settings:
     """Let the operators be told at a receiver."""
     return settings.model_copy(

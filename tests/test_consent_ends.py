@@ -3,19 +3,10 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from app import contacts
 from app.contacts import Proof
-from app.platform.db import Database
 from tests.acts import Registry
 from tests.test_contacts import CONSENT, keep
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    """Open a registry without the web."""
-    return Registry(database)
 
 
 async def proofs(registry: Registry, point: int) -> list[tuple[Proof, bool]]:

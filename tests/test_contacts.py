@@ -27,7 +27,6 @@ from app.identifiers import Identifier
 from app.intake import renormalise
 from app.journal import EVERY_BRAND, Media, Reason
 from app.platform.clock import now
-from app.platform.db import Database
 from app.policy import AttemptRecord, ConsentRecord, ContractRecord, Known
 from app.policy import Profile as KnownProfile
 from tests.acts import DAWN, Registry, phone
@@ -50,12 +49,6 @@ CONSENT = NewConsent(
     told=OWN,
 )
 ORIGIN = Origin(1, None, AT)
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    """Open a registry without the web."""
-    return Registry(database)
 
 
 async def keep(registry: Registry, *news: NewConsent) -> list[contacts.Recorded]:

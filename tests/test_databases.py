@@ -32,11 +32,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 async def test_a_database_is_registered_read_and_listed(admin: httpx.AsyncClient) -> None:
     url = "https://crm.example.com/hook"
     hashed = {"url": url, "zone": "public", "identifier_format": "hmac-sha256"}

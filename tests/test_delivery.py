@@ -44,11 +44,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 def without_times_and_ids(document: dict[str, Any]) -> dict[str, Any]:
     """Take away what differs from run to run, which must be what the contract says."""
     assert TIME.fullmatch(document.pop("timestamp"))

@@ -12,7 +12,6 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from app.platform.db import Database
 from app.settings import Settings
 from tests.acts import Registry, phone
 from tests.conftest import Caller
@@ -39,11 +38,6 @@ from tests.test_parties import acts
 @pytest.fixture(scope="session")
 def settings(settings: Settings) -> Settings:
     return hasty(settings)
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
 
 
 async def slow(_told: Told) -> bytes:

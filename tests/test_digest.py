@@ -17,7 +17,6 @@ from sqlalchemy.engine import URL
 from app.delivery import digests
 from app.identifiers import Identifier
 from app.journal import Kind, Media
-from app.platform.db import Database
 from tests.acts import Registry, phone
 from tests.conftest import Caller
 from tests.receivers import register
@@ -31,11 +30,6 @@ PATH = "/v1/journal/digest"
 EMPTY = {"count": 0, "digest": "0" * 64}
 States = Iterable[tuple[int, int]]
 """Positions and versions."""
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
 
 
 async def ask(puller: httpx.AsyncClient, **query: Any) -> dict[str, Any]:  # noqa: ANN401 - a query

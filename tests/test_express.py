@@ -9,7 +9,6 @@ from sqlalchemy import text
 
 from app.identifiers import Identifier
 from app.journal import Kind
-from app.platform.db import Database
 from app.settings import Settings
 from tests.acts import Registry, phone
 from tests.backlogs import Gate, import_in_bulk
@@ -39,11 +38,6 @@ BACKLOG = 5_000
 def settings(settings: Settings) -> Settings:
     patient = {"delivery_deadline_seconds": 15.0, "delivery_lease_seconds": 45.0}
     return hasty(settings).model_copy(update=patient)
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
 
 
 async def propagation(admin: httpx.AsyncClient, opt_out: object) -> dict[str, Any]:

@@ -32,11 +32,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 async def read(puller: httpx.AsyncClient, **query: Any) -> dict[str, Any]:  # noqa: ANN401 - a query
     """Ask for entries."""
     answer = await puller.get("/v1/journal", params=query)

@@ -38,11 +38,6 @@ PEOPLE = 2_500
 
 
 @pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
-@pytest.fixture
 async def url(database: Database) -> AsyncIterator[str]:
     async with listening(create_app(database.settings)) as url:
         yield url

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import text
 
 from app.journal import (
@@ -35,11 +34,6 @@ from tests.test_followers import DB, do, followed, step
 from tests.test_journal import ALL, draft
 
 LEASE = timedelta(seconds=30)
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
 
 
 async def write_mixed(database: Database, lanes: str) -> None:

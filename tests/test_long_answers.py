@@ -10,14 +10,8 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from app.delivery import snapshots
-from app.platform.db import Database
 from tests.acts import Registry, phone
 from tests.receivers import list_to
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
 
 
 async def revoke(admin: httpx.AsyncClient, puller: httpx.AsyncClient) -> None:

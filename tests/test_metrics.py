@@ -47,11 +47,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 def read(page: str) -> Scrape:
     """Read what was scraped: each sample by its name and labels."""
     return {

@@ -1,19 +1,12 @@
 """The places of databases that pull: what does not concern them makes no lag."""
 
 import httpx
-import pytest
 
 from app.delivery import pass_over_strangers
 from app.journal import Media
 from app.platform.db import Database
 from tests.acts import Registry, phone
 from tests.receivers import register, standing
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    """Act on the registry without the web."""
-    return Registry(database)
 
 
 async def test_what_does_not_concern_a_database_that_pulls_makes_no_lag(

@@ -40,11 +40,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings).model_copy(update=patient)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 def refusing(poisoned: Collection[int], status: int = 422) -> Says:
     """Refuse whatever holds one of some entries; a ping holds none."""
 

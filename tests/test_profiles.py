@@ -2,21 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import text
 
 from app import contacts
 from app.contacts import Audience, NewProfile, Origin
-from app.platform.db import Database
 from tests.acts import Registry, phone
 
 AT = datetime(2026, 11, 20, 11, tzinfo=UTC)
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    """Open a registry without the web."""
-    return Registry(database)
 
 
 async def profiled(registry: Registry, at: datetime, *news: NewProfile) -> list[bool]:

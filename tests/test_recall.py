@@ -12,7 +12,6 @@ from app.delivery import recall
 from app.delivery.recall import MOST_CANCELLED, read_cancelled
 from app.identifiers import Identifier
 from app.journal import Kind, Lane, Media
-from app.platform.db import Database
 from app.platform.http import Answer
 from app.settings import Settings
 from tests.acts import Registry, phone
@@ -39,11 +38,6 @@ from tests.test_parties import problem
 @pytest.fixture(scope="session")
 def settings(settings: Settings) -> Settings:
     return hasty(settings)
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
 
 
 async def pulling(admin: httpx.AsyncClient, recall_url: str, **given: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -52,11 +52,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 async def recorded(database: Database, *seconds: float) -> None:
     """Move the recording of the first entries to so many seconds into the day."""
     async with database.transaction() as session:

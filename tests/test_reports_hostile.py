@@ -22,11 +22,6 @@ from tests.test_parties import problem
 from tests.test_reports import ALL, DAY, ONE_DAY, recorded, report, told
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 async def test_a_report_reads_a_long_journal_by_its_indexes_alone(
     database: Database, registry: Registry
 ) -> None:

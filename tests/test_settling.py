@@ -34,11 +34,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 async def followed(database: Database, followers: int) -> None:
     """Begin to follow, so many at once, then write three entries."""
     for follower in range(1, followers + 1):

@@ -13,7 +13,6 @@ from sqlalchemy import text
 from app.delivery import snapshots
 from app.identifiers import Identifier
 from app.journal import EVERY_MEDIUM, Kind, Media
-from app.platform.db import Database
 from app.points import open_points
 from app.registry import read_states
 from app.settings import Settings
@@ -29,11 +28,6 @@ EVERYTHING = ["voice", "sms", "messaging", "email", "post"]
 @pytest.fixture(scope="session")
 def settings(settings: Settings) -> Settings:
     return hasty(settings)
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
 
 
 def lines(snapshot: httpx.Response) -> list[dict[str, Any]]:

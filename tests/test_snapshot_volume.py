@@ -24,7 +24,6 @@ from app.delivery.snapshots import Sending
 from app.identifiers import Identifier, identifier_hmac, plain_sha256
 from app.journal import EVERY_MEDIUM, Kind, Media, Scope
 from app.parties import Directory
-from app.platform.db import Database
 from tests.acts import Registry, phone
 from tests.benchmarks import seeds
 from tests.conftest import Caller
@@ -48,11 +47,6 @@ HOSTILE = [
     Identifier(Kind.EMAIL, '"a b"@example.com'),
     Identifier(Kind.SIREN, "732829320"),
 ]
-
-
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
 
 
 @pytest.fixture

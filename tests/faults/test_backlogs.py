@@ -48,11 +48,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings).model_copy(update=patient)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 @dataclass
 class Tally:
     """A receiver that keeps the positions of what it is told, and no more: there is much of it."""

@@ -36,11 +36,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings).model_copy(update=patient)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 async def hang(_told: Told) -> bytes:
     await asyncio.sleep(60)
     return OK

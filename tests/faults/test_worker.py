@@ -51,11 +51,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 @asynccontextmanager
 async def worker_process(
     settings: Settings, log: Path | None = None, **given: str
