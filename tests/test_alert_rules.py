@@ -29,11 +29,6 @@ def settings(settings: Settings) -> Settings:
     return hasty(settings)
 
 
-@pytest.fixture
-def registry(database: Database) -> Registry:
-    return Registry(database)
-
-
 def rules() -> list[dict[str, Any]]:
     """Read the rules."""
     (group,) = yaml.safe_load(RULES.read_text())["groups"]
@@ -97,6 +92,16 @@ def of_door(alert: str, at: str, severity: str, says: tuple[str, str]) -> dict[s
     return {"eval_time": at, "alertname": alert, "exp_alerts": [fired]}
 
 
+def clock_off(instance: str, seconds: int) -> dict[str, Any]:
+    """Expect the alert of one machine's clock."""
+    (said,) = [rule["annotations"] for rule in rules() if rule["alert"] == "OptoutClockOff"]
+    filled = said["summary"].replace("{{ $labels.instance }}", instance)
+    return {
+        "exp_labels": {"instance": instance, "severity": "warning"},
+        "exp_annotations": {**said, "summary": filled.replace("{{ $value }}", str(seconds))},
+    }
+
+
 def of_jobs(alert: str, at: str, severity: str) -> dict[str, Any]:
     """Expect an alert of jobs, in the words of its rule."""
     (said,) = [rule["annotations"] for rule in rules() if rule["alert"] == alert]
@@ -121,6 +126,8 @@ def test_promtool_takes_the_rules_and_they_fire_when_they_should(tmp_path: Path)
                     {"series": lag % "a", "values": "899x5 901x10"},
                     {"series": lag % "b", "values": "899x5 901x10"},
                     {"series": "optout_worker_seen_timestamp_seconds", "values": "0x20"},
+                    {"series": 'optout_clock_ahead_seconds{instance="a"}', "values": "-29x5 -31x9"},
+                    {"series": 'optout_clock_ahead_seconds{instance="b"}', "values": "29x14"},
                     {"series": 'optout_jobs_processes{instance="a"}', "values": "1x5 0x80"},
                     {"series": 'optout_jobs_processes{instance="b"}', "values": "1x5 0x80"},
                     {"series": "optout_jobs_under_way", "values": "0x5 1x80"},
@@ -131,6 +138,12 @@ def test_promtool_takes_the_rules_and_they_fire_when_they_should(tmp_path: Path)
                 ],
                 "alert_rule_test": [
                     {"eval_time": "5m", "alertname": "OptoutDatabaseLagging", "exp_alerts": []},
+                    {"eval_time": "7m", "alertname": "OptoutClockOff", "exp_alerts": []},
+                    {
+                        "eval_time": "9m",
+                        "alertname": "OptoutClockOff",
+                        "exp_alerts": [clock_off("a", -31)],
+                    },
                     {
                         "eval_time": "9m",
                         "alertname": "OptoutDatabaseLagging",

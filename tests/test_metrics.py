@@ -103,6 +103,9 @@ async def test_a_scrape_tells_where_each_database_stands(
     assert value(found, "optout_postgres_up") == 1
     assert value(found, "optout_journal_head_position") == 3
     assert value(found, "optout_alarms_waiting") == 0
+    ahead = value(found, "optout_clock_ahead_seconds")
+    assert ahead is not None
+    assert abs(ahead) < 5
     crm = {
         name: value(found, f"optout_database_{name}", database="crm")
         for name in ("lag_entries", "lag_seconds", "paused", "failing", "parked_entries")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.journal import FollowerState, count_parked, read_head, read_lags
@@ -103,6 +104,10 @@ class _Families:
         self.up = GaugeMetricFamily(
             "optout_postgres_up", "Whether PostgreSQL answers (1) or not (0)"
         )
+        self._clock = GaugeMetricFamily(
+            "optout_clock_ahead_seconds",
+            "Seconds by which this machine's clock is ahead of PostgreSQL's; behind: negative",
+        )
         self._head = GaugeMetricFamily("optout_journal_head_position", "The journal's last entry")
         self._entries = _by_database("lag_entries", "Entries after the place of a database")
         self._seconds = _by_database(
@@ -119,6 +124,7 @@ class _Families:
     def all(self) -> list[GaugeMetricFamily]:
         return [
             self.up,
+            self._clock,
             self._head,
             self._entries,
             self._seconds,
@@ -129,6 +135,10 @@ class _Families:
         ]
 
     async def read(self, session: AsyncSession) -> None:
+        before = now()
+        theirs: datetime = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        ours = before + (now() - before) / 2
+        self._clock.add_metric([], (ours - theirs).total_seconds())
         self._head.add_metric([], (await read_head(session)).position)
         self._alarms.add_metric([], await count_waiting(session))
         slugs = {one.id: one.slug for one in await list_databases(session)}
