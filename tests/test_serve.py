@@ -178,8 +178,14 @@ def test_killed_jobs_beside_a_worker_of_its_own_are_replaced(folder: Path) -> No
         try:
             assert within(20, lambda: len(children(worker.pid, b"app.jobs")) == 1)
             (killed,) = children(worker.pid, b"app.jobs")
+            # What jobs count, as a key that scrubs far more than ever, the worker tells.
+            said = Path(f"/proc/{killed}/environ").read_bytes().split(b"\0")
+            (figures,) = [each for each in said if each.startswith(b"PROMETHEUS_MULTIPROC_DIR=")]
+            counted = Path(figures.partition(b"=")[2].decode()) / f"counter_{killed}.db"
+            assert within(20, counted.exists)
             os.kill(killed, signal.SIGKILL)
             assert within(20, lambda: len(children(worker.pid, b"app.jobs") - {killed}) == 1)
+            assert within(20, lambda: not counted.exists())
             worker.terminate()
             assert worker.wait(30) == 0
         finally:

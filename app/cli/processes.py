@@ -20,6 +20,7 @@ import typer
 import uvicorn
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app import worker
 from app.accounts import NewUser, Role, any_user, create_user, issue_ticket
 from app.intake import renormalise
 from app.parties import CLI, NewKey, create_key, list_keys, note
@@ -29,12 +30,12 @@ from app.platform.embedded import Embedded, FolderUnfit, ServerFailed
 from app.platform.logs import get_logger
 from app.platform.metrics import fold_dead
 from app.platform.schema import upgrade
-from app.platform.supervision import is_supervised, supervise
+from app.platform.supervision import supervise
 from app.points import is_behind, open_registry
 from app.settings import Settings
 
 from .metrics import metrics_served
-from .registry import export, with_embedded
+from .registry import export, reached, with_embedded
 
 _WATCH_SECONDS = 1
 _PAUSE_SECONDS = 30
@@ -172,7 +173,6 @@ def _watch(
     embedded: Embedded | None,
     with_worker: bool,  # noqa: FBT001 - as Thread passes it
 ) -> None:
-    figures = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     children = [_Child("worker", _WORKER), _Child("jobs", _JOBS)] if with_worker else []
     while not ending.wait(_WATCH_SECONDS):
         if told.is_set():
@@ -185,23 +185,32 @@ def _watch(
                 log.exception("PostgreSQL is not running")
         for child in children:
             child.keep()
-        try:
-            fold_dead(figures)
-        except OSError as error:
-            log.warning("the figures of dead processes stay", reason=error.strerror)
+        _fold_figures()
     for child in children:
         child.end()
     for child in children:
         child.stop()
 
 
+def work() -> None:
+    """Be a worker, beside a process of jobs, until a signal ends it.
+
+    Raises:
+        SchemaUnfit: the database at the URL is empty, or needs newer code.
+        KeysUnfit: the keys are not those that the data was written with.
+        PhoneTablesUnfit: the data was written by newer phone tables.
+    """
+    with reached() as settings:
+        export(settings)
+        logs.configure(settings)
+        supervise()
+        with metrics_served(settings), _jobs_beside():
+            worker.main()
+
+
 @contextmanager
-def jobs_beside() -> Iterator[None]:
-    """Run the process of jobs beside this one, unless whoever supervises this one does."""
-    if is_supervised():
-        yield
-        return
-    supervise()
+def _jobs_beside() -> Iterator[None]:
+    """Run the process of jobs beside this one."""
     ending = threading.Event()
     watch = threading.Thread(target=_watch_jobs, args=(ending,))
     watch.start()
@@ -216,7 +225,15 @@ def _watch_jobs(ending: threading.Event) -> None:
     jobs = _Child("jobs", _JOBS)
     while not ending.wait(_WATCH_SECONDS):
         jobs.keep()
+        _fold_figures()
     jobs.stop()
+
+
+def _fold_figures() -> None:
+    try:
+        fold_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    except OSError as error:
+        log.warning("the figures of dead processes stay", reason=error.strerror)
 
 
 class _Child:

@@ -1,14 +1,8 @@
 """``optout serve``: the whole registry by one command."""
 
-import fcntl
-import os
-import shutil
 import signal
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -17,10 +11,8 @@ from app.platform.embedded import Embedded
 from app.platform.supervision import end_with_supervisor
 from app.settings import Settings, read_settings
 
+from .figures import figures_shared
 from .root import app
-
-_FIGURES = "optout-metrics-"
-_LOCK = "lock"
 
 
 @app.command()
@@ -50,28 +42,10 @@ def serve(
         if settings.database_url is None:
             # Before the metrics: what explains a refusal counts, in a folder that would be gone.
             embedded = stack.enter_context(_served(settings))
-        # The metrics of several processes meet in a folder, named before anything counts.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(_figures())
+        stack.enter_context(figures_shared())
         from .processes import Web, run  # noqa: PLC0415 - it counts, see above
 
         run(settings, embedded, Web(host, port, workers), told, with_worker=worker)
-
-
-@contextmanager
-def _figures() -> Iterator[str]:
-    """Make the folder, and remove those of processes that were killed: their locks are free."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_FIGURES}*"):
-        if left.lstat().st_uid != os.geteuid():
-            continue
-        with suppress(OSError), (left / _LOCK).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
-    with (
-        tempfile.TemporaryDirectory(prefix=_FIGURES) as folder,
-        (Path(folder) / _LOCK).open("w") as lock,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
 
 
 def _note_signals() -> threading.Event:
