@@ -60,7 +60,7 @@ async def taken(url: str, puller: httpx.AsyncClient, **headers: str) -> tuple[ht
     """Take a snapshot over a socket, as the bytes that came."""
     key = {"Authorization": puller.headers["Authorization"], "Accept-Encoding": "identity"}
     async with (
-        httpx.AsyncClient(base_url=url, headers=key) as client,
+        httpx.AsyncClient(base_url=url, headers=key, timeout=30) as client,
         client.stream("GET", "/v1/snapshot", headers=headers) as answer,
     ):
         assert answer.status_code == 200

@@ -57,7 +57,7 @@ async def admin_of_site(database: Database, site: str) -> AsyncIterator[httpx.As
     async with database.transaction() as session:
         key = await create_key(session, NewKey("test", ["admin"]), actor="tests", at=now())
     headers = {"Authorization": f"Bearer {key.text}"}
-    async with httpx.AsyncClient(base_url=site, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=site, headers=headers, timeout=30) as client:
         yield client
 
 

@@ -20,7 +20,7 @@ WROTE = {
 async def written(admin: httpx.AsyncClient, site: str) -> None:
     """Let three people write, each by a text message."""
     path = await open_door(admin, "sms")
-    async with httpx.AsyncClient(base_url=site, headers=BASIC) as provider:
+    async with httpx.AsyncClient(base_url=site, headers=BASIC, timeout=30) as provider:
         for number, (sender, words) in enumerate(WROTE.items()):
             body = {"from": sender, "text": words, "id": str(number)}
             answer = await provider.post(path, json=body)

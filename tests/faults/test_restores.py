@@ -44,7 +44,8 @@ async def pulling(served: Served, admin: httpx.AsyncClient) -> httpx.AsyncClient
     """Make a client with the key of the database that pulls."""
     key = {"name": f"for {served.url}", "scopes": ["journal:read"], "database": "puller"}
     made = (await admin.post("/v1/keys", json=key)).json()["key"]
-    return httpx.AsyncClient(base_url=served.url, headers={"Authorization": f"Bearer {made}"})
+    headers = {"Authorization": f"Bearer {made}"}
+    return httpx.AsyncClient(base_url=served.url, headers=headers, timeout=30)
 
 
 def applied(table: Table, lines: str) -> Table:
