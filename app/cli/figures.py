@@ -22,11 +22,10 @@ def figures_shared() -> Iterator[None]:
     Those of processes that were killed are removed: their locks are free.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{_FIGURES}*"):
-        if left.lstat().st_uid != os.geteuid():
-            continue
-        with suppress(OSError), (left / _LOCK).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
+        # Another that starts now may be removing the same.
+        with suppress(OSError):
+            if left.lstat().st_uid == os.geteuid():
+                _remove_if_free(left)
     with (
         tempfile.TemporaryDirectory(prefix=_FIGURES) as folder,
         (Path(folder) / _LOCK).open("w") as lock,
@@ -34,3 +33,9 @@ def figures_shared() -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         yield
+
+
+def _remove_if_free(left: Path) -> None:
+    with (left / _LOCK).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(left, ignore_errors=True)
