@@ -98,11 +98,19 @@ async def test_a_scrape_tells_where_each_database_stands(
             text("INSERT INTO parked_entries SELECT id, 1, now(), now(), 1, '' FROM followers")
         )
         await pause(session, 2)
+        await session.execute(
+            text("""
+                INSERT INTO mails (id, made_at, ends_at, sealed) VALUES
+                    (gen_random_uuid(), now() - interval '9 h', now(), ''),
+                    (gen_random_uuid(), now() - interval '200 s', now() + interval '1 h', '')
+            """)
+        )
     async with scraped(database.settings) as scrape:
         found = await scrape()
     assert value(found, "optout_postgres_up") == 1
     assert value(found, "optout_journal_head_position") == 3
     assert value(found, "optout_alarms_waiting") == 0
+    assert 200 <= (value(found, "optout_mails_waiting_seconds") or 0) < 300
     ahead = value(found, "optout_clock_ahead_seconds")
     assert ahead is not None
     assert abs(ahead) < 5

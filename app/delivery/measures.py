@@ -16,6 +16,7 @@ from app.journal import FollowerState, count_parked, read_head, read_lags
 from app.parties import list_databases
 from app.platform.alarms import count_waiting
 from app.platform.clock import now
+from app.platform.mails import longest_wait
 from app.platform.metrics import Scraped, counter, gauge, histogram
 
 from .answers import Acknowledged, Gone, Rewind, Verdict
@@ -119,6 +120,9 @@ class _Families:
         self._alarms = GaugeMetricFamily(
             "optout_alarms_waiting", "Alarms that no operations address has taken yet"
         )
+        self._mails = GaugeMetricFamily(
+            "optout_mails_waiting_seconds", "Seconds for which the oldest unsent mail has waited"
+        )
 
     @property
     def all(self) -> list[GaugeMetricFamily]:
@@ -132,6 +136,7 @@ class _Families:
             self._failing,
             self._parked,
             self._alarms,
+            self._mails,
         ]
 
     async def read(self, session: AsyncSession) -> None:
@@ -141,6 +146,7 @@ class _Families:
         self._clock.add_metric([], (ours - theirs).total_seconds())
         self._head.add_metric([], (await read_head(session)).position)
         self._alarms.add_metric([], await count_waiting(session))
+        self._mails.add_metric([], await longest_wait(session))
         slugs = {one.id: one.slug for one in await list_databases(session)}
         parked = await count_parked(session, list(slugs))
         for lag in await read_lags(session, now()):

@@ -117,6 +117,15 @@ async def delete_mail(session: AsyncSession, mail: Mail) -> None:
     await session.execute(text("DELETE FROM mails WHERE id = :id"), {"id": mail.id})
 
 
+async def longest_wait(session: AsyncSession) -> float:
+    """Tell for how many seconds the oldest mail that is still wanted has waited; 0 without one."""
+    waited = text("""
+        SELECT coalesce(extract(epoch FROM max(now() - made_at)), 0) FROM mails
+        WHERE ends_at > now()
+    """)
+    return float(await session.scalar(waited) or 0)
+
+
 async def forget_mails(session: AsyncSession, *, most: int = 10_000) -> int:
     """Delete mails that are past their time, at most so many at once; tells how many."""
     deleted = await session.execute(
