@@ -36,6 +36,7 @@ from app.settings import Settings
 
 from .metrics import metrics_served
 from .registry import export, reached, with_embedded
+from .slow_peers import Patient
 
 _WATCH_SECONDS = 1
 _PAUSE_SECONDS = 30
@@ -98,7 +99,7 @@ def run(
             port=web.port,
             workers=web.workers,
             loop="uvloop",
-            http="httptools",
+            http=Patient,
             ws="none",
             log_config=None,
             access_log=False,
