@@ -5,13 +5,16 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.cli.remote import NoAnswer, connected
 from tests.commands import Command, ask
-from tests.peers import peer, read_request
+from tests.peers import Talk, peer, read_request
 from tests.servers import Served, free_port, serving
 
 pytestmark = pytest.mark.own_postgres
@@ -287,6 +290,55 @@ async def test_a_refused_opt_out_is_not_sent_again() -> None:
     assert done.returncode == 1
     assert done.stderr == "No\n"
     assert len(registry.requests) == 1
+
+
+async def test_an_answer_that_comes_byte_by_byte_is_given_up() -> None:
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        while True:
+            writer.write(b"H")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    def ask_once(url: str) -> None:
+        with connected(url, {}, seconds=30, within=0.5) as registry:
+            registry.post("/v1/checks", {})
+
+    async with peer(trickle) as registry:
+        with pytest.raises(NoAnswer, match=r"did not answer within 0\.5 seconds"):
+            await asyncio.to_thread(ask_once, f"http://127.0.0.1:{registry.port}")
+
+
+IN_A_MINUTE = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "after", "least"),
+    [("429 No", "4", 4), ("503 No", "75", 75), ("429 No", IN_A_MINUTE, 1), ("429 No", "soon", 0)],
+)
+async def test_what_stands_before_a_registry_is_waited_for_as_it_says(
+    status: str, after: str, least: float
+) -> None:
+    def ask_once(url: str) -> None:
+        with connected(url, {}, seconds=30) as registry:
+            registry.get("/v1/journal", {})
+
+    answer = _answer(status, b"<p>busy</p>", "text/html", f"Retry-After: {after}\r\n")
+    async with peer(_streaming_one(answer)) as registry:
+        with pytest.raises(NoAnswer) as failed:
+            await asyncio.to_thread(ask_once, f"http://127.0.0.1:{registry.port}")
+    assert failed.value.retry_after is not None
+    assert least <= failed.value.retry_after <= max(least, 90)
+    assert failed.value.passes_soon == (least < 10 and after != IN_A_MINUTE)
+
+
+def _streaming_one(answer: bytes) -> Talk:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+
+    return talk
 
 
 async def test_the_surroundings_choose_neither_proxy_nor_key(

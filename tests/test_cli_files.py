@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.commands import Command, ask
-from tests.peers import Talk, peer
+from tests.peers import Talk, peer, read_request
 from tests.servers import OPTOUT, START_SECONDS, Served, environment, serving
 
 pytestmark = pytest.mark.own_postgres
@@ -178,6 +178,27 @@ async def test_a_registry_that_is_away_for_a_while_is_waited_for(tmp_path: Path)
     assert (tmp_path / "out").read_bytes() == b"0639980001,allow,,\n"
     asked = b"GET /v1/scrubs/" + JOB.encode()
     assert seen == [asked, asked, asked, asked + b"/result"]
+
+
+async def test_a_file_whose_answer_was_lost_is_sent_again_under_the_same_key(
+    tmp_path: Path,
+) -> None:
+    list_ = tmp_path / "list"
+    list_.write_bytes(b"0639980001\n")
+    sent: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sent.append(await read_request(reader))
+        if len(sent) > 1:
+            writer.write(_job("queued"))
+            await _asked(reader)
+            writer.write(_answer({"title": "Gone"}, b"404 No"))
+            await writer.drain()
+
+    await ask(talk, "scrub", str(list_), "--medium", "voice", "-o", str(tmp_path / "out"))
+    first, second = [re.findall(rb"(?i)idempotency-key: (\S+)", request) for request in sent]
+    assert first == second != []
+    assert all(request.endswith(b"\r\n\r\n0639980001\n") for request in sent)
 
 
 async def test_a_result_that_breaks_off_leaves_the_one_before_it(tmp_path: Path) -> None:

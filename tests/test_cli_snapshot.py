@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,7 +10,12 @@ import pytest
 import zstandard
 
 from app.cli.broken_off import Held, hold, write_note
+from app.cli.follow.ending import Ending
+from app.cli.follow.engines import Sqlite
+from app.cli.follow.follower import Follower
+from app.cli.follow.store import Store
 from app.cli.outputs import replacing
+from app.cli.remote import connected
 from tests.commands import Command, ask
 from tests.peers import Talk, peer
 
@@ -17,7 +23,10 @@ pytestmark = pytest.mark.own_postgres
 
 LINE = b'{"identifier": {"kind": "phone", "format": "plain", "value": "+33639981001"}}\n'
 CHUNK = b"%x\r\n%b\r\n" % (len(LINE), LINE)
-HEAD = b"HTTP/1.1 200 OK\r\nJournal-Cursor: abc\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nJournal-Cursor: abc\r\nOptout-Erased: 0\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
 
 
 def _streaming(*parts: bytes) -> Talk:
@@ -101,6 +110,33 @@ async def test_a_list_that_broke_off_is_gone_on_with_wherever_it_was_cut(
         assert list_.read_bytes() == whole
         assert _names(tmp_path) == ["list", "list.cursor"]
         assert done.stderr.split()[0] == str(whole.count(b"\n")), done.stderr
+
+
+async def test_a_follower_s_list_that_broke_off_is_gone_on_with_behind_what_came(
+    tmp_path: Path,
+) -> None:
+    who = {"kind": "phone", "format": "plain"}
+    state = {"brand": None, "media": ["voice"], "version": 1, "since": "2026-03-01T00:00:00Z"}
+    rows = [
+        json.dumps(state | {"identifier": who | {"value": f"+{at}"}, "position": at}).encode()
+        + b"\n"
+        for at in range(1, 4_002)
+    ]
+    asked: list[str] = []
+    cut = len(b"".join(rows[:2_500]))
+
+    def follow(url: str) -> int:
+        with (
+            connected(url, {}, seconds=10) as reached,
+            closing(Store(Sqlite(tmp_path / "list"))) as store,
+        ):
+            Follower(reached, store, Ending()).step(wait=0)
+            return store.count()
+
+    async with peer(_sent(asked, rows, [cut, 10**9])) as registry:
+        count = await asyncio.to_thread(follow, f"http://127.0.0.1:{registry.port}")
+    assert asked == ["/v1/snapshot", "/v1/snapshot?cursor=abc&after=2000"]
+    assert count == len(rows)
 
 
 @pytest.mark.parametrize("written_as", ["ndjson", "csv"])

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import typer
 
-from .remote import ApiKey, Failed, NoAnswer, Url, remote
+from .remote import WAITS, ApiKey, Failed, NoAnswer, Url, remote
 from .root import REFUSED, AsJson, Campaign, app, print_json
 
-_WAITS = (1.0, 3.0)
 _OPT_OUT_SECONDS = 30
 _CHECK_SECONDS = 5
+"""How long an answer may keep silent; twice as long is given up, however it comes."""
 _NOBODY = "one of --phone, --email, --siren, --customer is needed"
 _FROM_INPUT = (
     "Arguments are shown by `ps` to every user of the machine: with `-` for the value, contact "
@@ -80,13 +80,15 @@ def opt_out(  # noqa: PLR0913 - each is an option
         "evidence": _evidence(evidence_kind, evidence, evidence_sha256),
     }
     once = idempotency_key or str(uuid4())
-    with remote(url, key, as_json=as_json, seconds=_OPT_OUT_SECONDS) as registry:
+    with remote(
+        url, key, as_json=as_json, seconds=_OPT_OUT_SECONDS, within=2 * _OPT_OUT_SECONDS
+    ) as registry:
         try:
             receipt = registry.post(
                 "/v1/opt-outs",
                 {name: value for name, value in body.items() if value is not None},
                 headers={"Idempotency-Key": once},
-                waits=_WAITS,
+                waits=WAITS,
             )
         except NoAnswer:
             again = f"No receipt: it may be recorded or not. Again: --idempotency-key {once}"
@@ -123,7 +125,9 @@ def check(  # noqa: PLR0913 - each is an option
     question: dict[str, Any] = {**person, "medium": medium, "brand": brand, "region": region}
     if campaign is not None:
         question["campaign"] = _campaign(campaign)
-    with remote(url, key, as_json=as_json, seconds=_CHECK_SECONDS) as registry:
+    with remote(
+        url, key, as_json=as_json, seconds=_CHECK_SECONDS, within=2 * _CHECK_SECONDS
+    ) as registry:
         try:
             answer = registry.post("/v1/checks", question)
             if "decision" not in answer:

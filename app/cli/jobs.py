@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
+from uuid import uuid4
 
 import typer
 from rich.console import Console
@@ -24,7 +25,7 @@ from rich.progress import (
 )
 
 from .outputs import STANDARD, replacing
-from .remote import Failed, Refused, Registry
+from .remote import WAITS, Failed, Refused, Registry, until_answered
 from .root import fail
 
 SILENCE_SECONDS = 60
@@ -79,6 +80,8 @@ def send_file(
 ) -> dict[str, Any]:
     """Send a file, or standard input, and give the job that the registry made of it.
 
+    A file is sent again where that may help: by its ``Idempotency-Key`` it makes one job only.
+
     Raises:
         NoAnswer: there was none; nothing is kept of a file that was not sent whole.
         Refused: the registry refuses the file, or what is asked.
@@ -98,8 +101,12 @@ def send_file(
 def _send(
     registry: Registry, path: str, source: IO[bytes], size: int | None, said: Mapping[str, object]
 ) -> dict[str, Any]:
+    once, waits = str(uuid4()), () if size is None else WAITS
+
     def pieces() -> Iterator[bytes]:
         done = 0
+        if size is not None:
+            source.seek(0)
         while piece := source.read(_PIECE_BYTES):
             yield piece
             done += len(piece)
@@ -107,7 +114,9 @@ def _send(
 
     try:
         with _Shown("sending", DownloadColumn()) as shown:
-            return registry.send(path, pieces(), query=said, size=size)
+            return until_answered(
+                lambda: registry.send(path, pieces(), query=said, size=size, once=once), waits
+            )
     except KeyboardInterrupt:
         fail("Broken off: nothing was kept of the file.", INTERRUPTED)
 
@@ -147,9 +156,9 @@ def _states(registry: Registry, path: str) -> Iterator[dict[str, Any]]:
         try:
             job = registry.get(path, {})
         except Failed as failed:
-            if failed.retry_after is None or time.monotonic() > deadline:
+            if not failed.passes_soon or time.monotonic() > deadline:
                 raise
-            time.sleep(max(_LONGEST_PAUSE, failed.retry_after))
+            time.sleep(max(_LONGEST_PAUSE, failed.retry_after or 0))
             continue
         deadline = time.monotonic() + _PATIENCE_SECONDS
         yield job

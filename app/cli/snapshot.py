@@ -109,6 +109,10 @@ class _Asking:
             held = hold(file, note, source=source, is_csv=self.format is Format.CSV)
             try:
                 taken = self._rest(file, note, source, held)
+            except NoAnswer:
+                if file.tell():
+                    typer.echo("What came is kept: the same command goes on behind it.", err=True)
+                raise
             except Refused as refused:
                 if held is None or refused.document.get("type") not in _LEADS_NOWHERE:
                     raise

@@ -26,6 +26,8 @@ from .verifier import Verifier
 Opener = Callable[[], Store]
 _SILENCE_SECONDS = 60
 _LONGEST_PAUSE = 60.0
+_LONGEST_OBEYED = 3_600.0
+"""Seconds after which it asks again whatever the registry said: a quota may have been raised."""
 
 log = get_logger(__name__)
 
@@ -128,6 +130,8 @@ def _go_on(registry: Registry, to: Opener, ending: Ending) -> NoReturn:
                 raise
             failures += 1
             pause = random.uniform(0.5, 1) * min(_LONGEST_PAUSE, 2**failures)  # noqa: S311 - spread
+            if isinstance(failed, Failed):
+                pause = max(pause, min(failed.retry_after or 0, _LONGEST_OBEYED))
             log.warning("tried again later", reason=str(failed), seconds=round(pause, 1))
             with ending.waiting():
                 time.sleep(pause)

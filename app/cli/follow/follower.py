@@ -1,6 +1,7 @@
 """Following: the snapshot when it must be, then the feed, each page acknowledged when it stands."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,8 @@ WAIT_SECONDS = 25
 _PAGE = 500
 _STAGED = 2_000
 _TRIES = 5
+_PAUSE = 1.0
+"""Seconds before a list that broke off is gone on with."""
 BEGIN_AGAIN = ("/problems/journal-forked", "/problems/cursor-expired", "/problems/bad-cursor")
 """What the registry says of a cursor that leads nowhere; the last of a cursor that was altered."""
 
@@ -167,17 +170,38 @@ class Follower:
             log.warning("rows that no snapshot lists stay: erased", rows=difference.held)
 
     def _take_snapshot(self) -> tuple[str, int]:
-        """Add a snapshot beside the list: the cursor to go on from, and how many are erased."""
+        """Add a snapshot beside the list: the cursor to go on from, and how many are erased.
+
+        One that breaks off is gone on with, as long as each try brings some of it: over a bad line
+        a long list would never come whole.
+        """
         self._store.empty_fresh()
+        held: dict[str, Any] = {}
+        while True:
+            after = held.get("after")
+            try:
+                return self._take_rest(held)
+            except NoAnswer as broken:
+                if held.get("after") == after:
+                    raise
+                log.warning("the list broke off; go on behind what came", reason=str(broken))
+                with self._ending.waiting():
+                    time.sleep(_PAUSE)
+
+    def _take_rest(self, held: dict[str, Any]) -> tuple[str, int]:
+        """Add what comes behind what is ``held``, and note there what is held then."""
         asked = {"Accept": "application/x-ndjson"}
-        with self._registry.stream("GET", "/v1/snapshot", headers=asked) as response:
+        query = held if "after" in held else None
+        with self._registry.stream("GET", "/v1/snapshot", headers=asked, params=query) as response:
             cursor = response.headers.get("journal-cursor")
             erased = response.headers.get("optout-erased", "")
             if cursor is None or not erased.isdecimal():
                 raise NoAnswer("The answer is no snapshot.", 0)
+            held["cursor"] = cursor
             lines = response.iter_lines()
             while rows := self._next_rows(lines):
                 self._store.add_fresh(rows)
+                held["after"] = rows[-1].position
             return cursor, int(erased)
 
     def _next_rows(self, lines: Iterator[str]) -> list[Row]:
