@@ -51,7 +51,7 @@ from app.points import (
 from .acts import acts_seen_by
 from .doors import Form, browser_of, signed_in
 from .lawful import law_in_force, shown_with, what_is_lawful
-from .live import Streams, event, say_while_signed_in
+from .live import TOLD, Streams, event, say_while_signed_in
 from .pages import fill, go, page, pages, words_for
 from .scope import channels_of, find_own
 from .shown import Standing, named, shown, told, who_know
@@ -265,6 +265,7 @@ async def tell_live(
                 state = await told(session, opt_out, at=now())
             yield event(fill(request, browser, "told.html", told=state))
             if state.silent:
+                yield TOLD
                 return
 
     streams: Streams = request.app.state.streams

@@ -123,6 +123,10 @@ async def say_while_signed_in(
             yield
 
 
+TOLD = b"event: told\ndata: all\n\n"
+"""What ends a live page for good: everybody was told, and it need not ask any more."""
+
+
 def event(text: str) -> bytes:
     """Write text as one server-sent event."""
     lines = "".join(f"data: {line}\n" for line in text.splitlines())

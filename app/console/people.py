@@ -38,7 +38,7 @@ from app.points import DefaultRegion, PointKeys, ThePointKeys
 
 from .doors import Form, browser_of
 from .letters import mail_confirmation
-from .live import Streams, event, say_until
+from .live import TOLD, Streams, event, say_until
 from .pages import DeadLink, fill, go, page, pages
 from .shown import told
 
@@ -179,6 +179,7 @@ async def tell_person_live(
                 state = await told(session, opt_out, at=now())
             yield event(fill(request, browser, "told_person.html", told=state, id=id))
             if state.silent:
+                yield TOLD
                 return
 
     return StreamingResponse(lines(), media_type="text/event-stream")

@@ -19,6 +19,7 @@ _TYPES = {
     "desk.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "hx-sse.min.js": "text/javascript; charset=utf-8",
+    "live.js": "text/javascript; charset=utf-8",
     "officer.css": "text/css; charset=utf-8",
     "officer.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",

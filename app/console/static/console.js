@@ -27,16 +27,42 @@ function rest() {
   waiting = null;
   say("");
 }
+// A form that leaves the page is sent once the registry has answered at all: where it does not, what
+// was typed would be gone with the page.
+let there = null;
+async function reach(form, submitter) {
+  const own = timers;
+  try {
+    await fetch(document.querySelector("link[rel=icon]").href, { cache: "no-store" });
+  } catch {
+    if (timers === own) { rest(); say("broken"); }
+    return;
+  }
+  if (timers !== own || form !== waiting) return;
+  there = form;
+  form.requestSubmit(submitter);
+}
 document.addEventListener("submit", (event) => {
   const { target, submitter } = event;
   if (target.matches("[data-upload], [data-download]")) return;
-  if (target === waiting && submitter === pressed) { event.preventDefault(); return; }
+  if (target === there) { there = null; return; }
+  if (target === waiting && submitter === pressed) {
+    event.preventDefault();
+    event.stopPropagation();
+    return;
+  }
   rest();
   waiting = target;
   pressed = submitter;
   timers = [setTimeout(say, 400, "busy"), setTimeout(() => { say("slow"); pressed = undefined; }, 8000)];
+  if (target.getAttribute("method") === "post" && !target.hasAttribute("hx-post")) {
+    event.preventDefault();
+    reach(target, submitter);
+  }
+}, true);  // before htmx, which would send it
+document.addEventListener("htmx:finally:request", ({ target, detail }) => {
+  if (target === waiting && !detail.ctx.hx?.redirect) rest();
 });
-document.addEventListener("htmx:finally:request", ({ target }) => { if (target === waiting) rest(); });
 document.addEventListener("htmx:error", ({ target }) => {
   if (target === waiting) { rest(); say("broken"); }
 });
