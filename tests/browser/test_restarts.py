@@ -6,7 +6,7 @@ from playwright.async_api import Page, Route, expect
 from app.accounts import Role
 from app.platform.db import Database
 from tests.browser.conftest import Open, assert_accessible, follow
-from tests.desk import objected
+from tests.desk import CHANNELS, objected
 from tests.desk import register as register_all
 from tests.people import session_of
 from tests.receivers import register
@@ -87,3 +87,30 @@ async def test_a_form_that_nobody_answers_stays_with_what_was_typed(
     await page.unroute("**/icon.svg")
     await follow(page, page.get_by_role("main").get_by_role("button"))
     await expect(page.get_by_text("Choucroute")).to_be_visible()
+
+
+async def test_the_keyboard_stays_where_it_is_while_a_part_changes_and_escape_folds(
+    admin_of_site: httpx.AsyncClient, open_page: Open, database: Database
+) -> None:
+    await register_all(admin_of_site)
+    sent = await admin_of_site.post(
+        "/v1/imports",
+        params={"channel": CHANNELS[0]},
+        content=b"phone\n06 39 98 00 31\n",
+        headers={"content-type": "text/csv"},
+    )
+    page = await entered(open_page, database, f"/files/imports/{sent.json()['id']}")
+    before = await page.locator("#job h2").element_handle()
+    async with page.expect_response("**/files/imports/*") as asked:
+        await page.clock.run_for(1_500)
+    await (await asked.value).finished()
+    await page.clock.run_for(1_500)
+    assert await before.evaluate("(one) => one.isConnected")
+    summary = page.locator("details.apart > summary")
+    await summary.focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Who takes part")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(summary).to_be_focused()
+    await expect(page.get_by_role("link", name="Who takes part")).to_be_hidden()

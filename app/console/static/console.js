@@ -9,6 +9,13 @@ function settle() {
 }
 document.addEventListener("htmx:after:swap", settle);
 settle();
+// Escape folds what was unfolded around the keyboard, and gives it the summary.
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && document.activeElement.closest("details[open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary").focus();
+});
 // A form that waits says so, and that nothing is sure before the answer is there. The same button
 // pressed again sends nothing more: the first answer may hold what is shown only once.
 let waiting = null;
