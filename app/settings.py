@@ -105,7 +105,10 @@ Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_comma_separated)]
 
 
 class Settings(BaseSettings):
-    """The whole configuration; a process reads it once and never changes it."""
+    """The whole configuration; a process reads it once and never changes it.
+
+    What a new one means is said in French too, in ``console/words/wholes.toml``.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="OPTOUT_",
