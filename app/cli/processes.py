@@ -182,8 +182,9 @@ def _watch(
         if embedded is not None:
             try:
                 embedded.keep()
-            except (FolderUnfit, ServerFailed):
-                log.exception("PostgreSQL is not running")
+            except (FolderUnfit, ServerFailed, OSError) as error:
+                # Whatever it is, as no process or room left: whoever watches must go on.
+                log.error("PostgreSQL is not running", reason=str(error))  # noqa: TRY400 - its log says all
         for child in children:
             child.keep()
         _fold_figures()
