@@ -301,6 +301,14 @@ async def test_every_change_stands_in_the_audit(admin: httpx.AsyncClient) -> Non
     assert (told[-1]["action"], told[-1]["actor"]) == ("key.created", "tests")
 
 
+async def test_the_audit_tells_a_change_of_party_by_their_slugs(admin: httpx.AsyncClient) -> None:
+    await made(admin, "/v1/parties", PARTY)
+    await made(admin, "/v1/parties", PARTY | {"slug": "other"})
+    await made(admin, "/v1/channels", CHANNEL)
+    await admin.patch("/v1/channels/mailer", json={"party": "other"})
+    assert (await acts(admin))[0]["detail"] == {"party": [PARTY["slug"], "other"]}
+
+
 async def test_the_audit_is_read_by_actor_action_time_and_page(
     admin: httpx.AsyncClient,
 ) -> None:

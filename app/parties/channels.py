@@ -12,7 +12,7 @@ from app.platform.resealing import Sealed
 from app.platform.vault import Vault
 
 from .audit import note
-from .parties import NewParty, create_party, party_number
+from .parties import NewParty, create_party, party_number, spell_parties
 from .slugs import find_row, insert_new, rewrite
 from .tables import ChannelRow, PartyRow
 
@@ -160,6 +160,7 @@ async def change_channel(
     changed = rewrite(row, values, unsaid={"inbound", "inbound_secret"})
     if changed:
         await session.flush()
+        await spell_parties(session, changed)
         await note(session, actor, "channel.changed", f"channel:{slug}", at, **changed)
     return await find_channel(session, slug)
 

@@ -16,7 +16,7 @@ from app.platform.refusals import NotFound
 
 from .audit import note
 from .keys import revoke_keys_of
-from .parties import party_number
+from .parties import party_number, spell_parties
 from .slugs import find_row, insert_new, rewrite
 from .tables import DatabaseRow, PartyRow
 
@@ -88,6 +88,7 @@ async def change_database(
     changed = rewrite(row, values)
     if changed:
         await session.flush()
+        await spell_parties(session, changed)
         await note(session, actor, "database.changed", f"database:{slug}", at, **changed)
     return await find_database(session, slug)
 

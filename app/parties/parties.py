@@ -89,6 +89,16 @@ async def party_number(session: AsyncSession, slug: str) -> int:
     return number
 
 
+async def spell_parties(session: AsyncSession, changed: dict[str, Any]) -> None:
+    """Tell the audit of a change of party by the slugs, where the row has the numbers."""
+    if "party" in changed:
+        rows = await session.execute(
+            select(PartyRow.id, PartyRow.slug).where(PartyRow.id.in_(changed["party"]))
+        )
+        slugs = {row.id: row.slug for row in rows}
+        changed["party"] = [slugs[number] for number in changed["party"]]
+
+
 async def list_parties(session: AsyncSession, *, limit: int, after: int = 0) -> Sequence[Party]:
     """List parties in the order in which they were made, from number ``after``."""
     rows = await list_rows(session, PartyRow, limit=limit, after=after)
