@@ -59,6 +59,13 @@ async def build_another(new: NewDoor, session: Session, once: Once) -> Door:
     return await build(new, session, once, 1)
 
 
+@doors.post("/paint")
+async def paint(once: Once) -> Door:
+    """Take no body."""
+    await once.replay(by=1)
+    return await once.remember(Door(number=1, name="painted", key=None), status=200)
+
+
 @pytest.fixture
 async def web(database: Database) -> AsyncIterator[httpx.AsyncClient]:
     """Talk to an app that counts its doors."""
@@ -104,6 +111,14 @@ async def test_the_same_request_again_is_answered_the_same_and_does_nothing(
     assert again.headers["location"] == "/v1/doors/1"
     assert again.headers["idempotent-replayed"] == "true"
     assert await count(database) == 1
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"", 200), (b"{}", 200), (b"{", 422)])
+async def test_what_takes_no_body_refuses_one_that_cannot_be_read(
+    web: httpx.AsyncClient, body: bytes, status: int
+) -> None:
+    answer = await web.post("/v1/doors/paint", content=body, headers=KEY)
+    assert answer.status_code == status
 
 
 async def test_without_the_header_each_request_counts_and_nothing_is_kept(

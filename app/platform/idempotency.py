@@ -39,6 +39,7 @@ from app.platform.clock import now
 from app.platform.db import Base, Session
 from app.platform.openapi import IDEMPOTENCY_HEADER
 from app.platform.problems import Problem
+from app.platform.refusals import InvalidRequest
 from app.platform.wire import Json
 
 KEPT_FOR = timedelta(days=7)
@@ -183,7 +184,11 @@ class OnceOnly:
         """Digest what was asked: method, path, and the body as canonical JSON."""
         body: Any = self._stand_in
         if body is None and await self._request.body():
-            body = await self._request.json()
+            try:
+                body = await self._request.json()
+            except ValueError:
+                # Of a route that takes no body nobody has read it before.
+                raise InvalidRequest("The body is not JSON in UTF-8; none is needed.") from None
         canonical = json.dumps(
             [self._request.method, self._request.url.path, body],
             sort_keys=True,
