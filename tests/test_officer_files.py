@@ -1,12 +1,15 @@
 """Files that officers send, as a browser without scripts does it."""
 
 import re
+from datetime import timedelta
 
 import httpx
 import pytest
 from sqlalchemy import text
 
 from app.accounts import Role
+from app.intake import forget_refused
+from app.platform.clock import now
 from app.platform.db import Database
 from tests.conftest import Caller
 from tests.desk import count, searched
@@ -100,6 +103,9 @@ async def test_an_import_is_done_and_only_an_admin_is_offered_its_void(
     assert "Inutilisable. aucun numéro de téléphone ne s" in words_in(await officer.get(page))
     table = await officer.get(f"{page}/refused.csv")
     assert table.content.startswith(b"\xef\xbb\xbfline;column;value;reason\r\n3;phone;")
+    async with database.transaction() as session:
+        assert await forget_refused(session, before=now() + timedelta(minutes=1)) == 1
+    assert "Le détail des lignes refusées" in words_in(await officer.get(page))
 
 
 async def test_a_file_s_columns_media_and_day_are_said_in_the_form(
