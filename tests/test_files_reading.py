@@ -120,6 +120,12 @@ def test_absurd_json_is_a_fault_of_its_row(nested: bytes) -> None:
     assert [row.fault for row in rows] == [None, Fault.NOT_JSON]
 
 
+def test_an_object_that_says_a_thing_twice_is_a_fault_of_its_row() -> None:
+    layout, rows = read(b'{"a": 1, "a": 2}\n{"a": 3}\n{"a": {"b": 4, "b": 5}}\n')
+    assert layout.format == "ndjson"
+    assert [row.fault for row in rows] == [Fault.NOT_JSON, None, Fault.NOT_JSON]
+
+
 def test_nothing_is_refused_as_empty() -> None:
     for nothing in (b"", b"\n\r\n", b"\xef\xbb\xbf", b"\xff\xfe\n\0", b"sep=;\n"):
         assert refusal(nothing) == ("empty", None)

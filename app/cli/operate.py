@@ -58,6 +58,8 @@ def create(
         raise typer.BadParameter(
             f"{', '.join(sorted(unknown))}: scopes are {', '.join(SCOPES)}", param_hint="--scope"
         )
+    if not name.strip():
+        raise typer.BadParameter("it is blank", param_hint="--name")
     at = now()
     ends = None if expires_in_days is None else at + timedelta(days=expires_in_days)
     new = NewKey(name, scope, channel, database, ends)

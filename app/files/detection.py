@@ -73,7 +73,7 @@ def _members(text: str, limits: Limits) -> tuple[str, ...] | None:
     """List the names in the first objects, in order; None if the first is no object."""
     names: dict[str, None] = {}
     for number, line in enumerate(split_lines(text)):
-        document = read_object(line)
+        document = read_object(line, lenient=True)
         if document is None and number == 0:
             return None
         names |= dict.fromkeys(document or {})
@@ -81,13 +81,14 @@ def _members(text: str, limits: Limits) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def read_object(line: str) -> dict[str, str] | None:
+def read_object(line: str, *, lenient: bool = False) -> dict[str, str] | None:
     """Read a line of NDJSON as texts by name; None if it is no JSON object.
 
-    A member of an object in it is named ``outer.inner``; a list is told as JSON.
+    A member of an object in it is named ``outer.inner``; a list is told as JSON. Where one stands
+    twice the line is none either, unless ``lenient``: of two numbers one would go unheard.
     """
     try:
-        document = json.loads(line)
+        document = json.loads(line, object_pairs_hook=dict if lenient else _once)
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
@@ -99,6 +100,13 @@ def read_object(line: str) -> dict[str, str] | None:
         else:
             flat[name] = _told(value)
     return flat
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member stands twice")
+    return members
 
 
 def _told(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
