@@ -152,6 +152,9 @@ async def test_a_key_is_made_shown_once_and_revoked(
 ) -> None:
     fields = {"name": "The CRM's", "scopes.journal:read": "on", "database": "crm"}
     assert (await submit(administrator, "/keys/new", name="Nothing")).status_code == 422
+    over = await submit(administrator, "/keys/new", **fields, expires_at="2020-12-31")
+    assert over.status_code == 422
+    assert "This date is over: the key would never count." in words_in(over)
     made = await submit(administrator, "/keys/new", **fields, expires_at="2100-12-31")
     (key,) = re.findall(r"optout_[\w-]{43}", made.text)
     program = await caller()

@@ -12,6 +12,7 @@ from app.parties import (
     SCOPES,
     Key,
     KeyIn,
+    NewKey,
     create_key,
     find_key,
     list_channels,
@@ -101,6 +102,7 @@ async def make_key(request: Request, visit: Admin, fields: Form) -> Response:
     """Make a key, and show it this once."""
     channel, database = typed(fields, "channel") or None, typed(fields, "database") or None
     until, zone = typed(fields, "expires_at"), request.app.state.settings.time_zone
+    at = now()
     said = {
         "name": typed(fields, "name"),
         "scopes": picked(fields, "scopes"),
@@ -110,11 +112,17 @@ async def make_key(request: Request, visit: Admin, fields: Form) -> Response:
     }
     try:
         new = read_form(KeyIn, said).key(channel=channel, database=database)
+        _require_to_count(new, at)
         async with database_of(request).transaction() as session:
-            issued = await create_key(session, new, actor=visit.user.actor, at=now())
+            issued = await create_key(session, new, actor=visit.user.actor, at=at)
     except (BadForm, Problem) as refusal:
         return await _ask(request, fields, faults_of(refusal))
     return await page(request, "key_issued.html", key=issued.key, text=issued.text)
+
+
+def _require_to_count(new: NewKey, at: datetime) -> None:
+    if new.expires_at is not None and new.expires_at <= at:
+        raise BadForm({"expires_at": "fault.in-the-past"})
 
 
 @keys.post("/{id}/revoke")
