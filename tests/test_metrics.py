@@ -301,6 +301,10 @@ async def test_jobs_that_nobody_does_are_told_by_whoever_is_asked(database: Data
     processes, under_way, waiting, seconds, rows = await told()
     assert (processes, under_way, waiting, rows) == (0, 0, 1, 0)
     assert 100 <= seconds < 200
+    async with database.transaction() as session:
+        # Whoever had it is dead: its lease is over.
+        await session.execute(text("UPDATE jobs SET state = 'running', fence = 1"))
+    assert (await told())[1:3] == [0, 1]
     begun, stopping = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(JobRunner(database, {"counting": count}).run(stopping))
