@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -196,6 +197,18 @@ def test_no_worker_runs_where_none_is_wanted(folder: Path) -> None:
     with serving(folder, "--no-worker") as served:
         time.sleep(2)
         assert worker_processes(served) == set()
+
+
+def test_a_connection_is_kept_for_longer_than_clients_keep_theirs(folder: Path) -> None:
+    with (
+        serving(folder, "--no-worker") as served,
+        # Unlike httpx, it does not connect anew what the other end has closed.
+        closing(HTTPConnection(urlsplit(served.url).netloc)) as connection,
+    ):
+        for pause in (5.5, 0):
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+            time.sleep(pause)
 
 
 def test_a_second_serve_on_a_folder_is_refused_and_names_the_first(folder: Path) -> None:

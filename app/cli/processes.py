@@ -36,7 +36,7 @@ from app.settings import Settings
 
 from .metrics import metrics_served
 from .registry import export, reached, with_embedded
-from .slow_peers import Patient
+from .slow_peers import IDLE_SECONDS, Patient
 
 _WATCH_SECONDS = 1
 _PAUSE_SECONDS = 30
@@ -105,6 +105,7 @@ def run(
             access_log=False,
             server_header=False,
             forwarded_allow_ips=settings.trusted_proxies,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
 

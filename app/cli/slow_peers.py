@@ -1,8 +1,8 @@
 """Connections on which nothing comes: closed, for each holds a socket that somebody else needs.
 
 uvicorn waits for the head of a request, and an app for its body, as long as the peer likes: a few
-thousand peers that send a byte a minute would leave nobody else a socket. A look at each
-connection a minute costs a check nothing.
+thousand peers that send a byte a minute would leave nobody else a socket. To look at each
+connection now and then costs a check nothing.
 """
 
 import asyncio
@@ -12,15 +12,23 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 Awaited = Literal["head", "body"]
 
+IDLE_SECONDS = 75
+"""For how long a connection without a request is kept: longer than clients and proxies keep theirs.
+
+Whoever closes first must be the one that sends: of a connection that we close the other end hears
+while its next request is on the way, and a check or an objection is lost with it. httpx keeps one
+for 5 seconds, which is uvicorn's own default too; nginx and the balancers of clouds for 60.
+"""
+
 
 class Patient(HttpToolsProtocol):
-    """A connection whose peer has a minute for a request, and longer for what keeps coming.
+    """A connection whose peer has 75 seconds for a request, and longer for what keeps coming.
 
     Of a body ``least_bytes`` have to come in each ``seconds``, a tenth of what the slowest mobile
     network carries. Files are waited for by whoever takes them; answers are not looked at.
     """
 
-    seconds = 60.0
+    seconds = float(IDLE_SECONDS)
     least_bytes = 100_000
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as above it
@@ -30,7 +38,7 @@ class Patient(HttpToolsProtocol):
         self._note()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Look no more: what waits for its time would hold the request for a minute."""
+        """Look no more: what waits for its time would hold the request until then."""
         self._looking.cancel()
         super().connection_lost(exc)
 
