@@ -100,7 +100,7 @@ async def test_what_nobody_foresaw_is_logged_and_told_to_nobody(
     assert shown(answer) == {
         "type": "/problems/fault",
         "title": "The registry failed",
-        "detail": "The registry failed; nothing was recorded. Report the instance.",
+        "detail": "The registry failed; nothing is confirmed. Report the instance.",
     }
     failed, request = lines
     assert failed["event"] == "request failed"

@@ -72,7 +72,9 @@ class Base(DeclarativeBase):
 class Unavailable(Problem):
     """The registry cannot answer now: its database is away or overloaded.
 
-    Nothing was recorded. Treat the contact as blocked and ask again after `Retry-After` seconds.
+    Nothing is confirmed: what was sent may have been recorded, if the connection broke in the last
+    moment, so send it again with the same reference or `Idempotency-Key`. Treat the contact as
+    blocked and ask again after `Retry-After` seconds.
     """
 
     type = "unavailable"
@@ -113,7 +115,7 @@ async def unavailable_is_503() -> AsyncIterator[None]:
         if is_unavailable(error):
             log.warning("the database does not answer", reason=driver_words(error))
             raise Unavailable(
-                "The database does not answer. Nothing was recorded; contact nobody meanwhile.",
+                "The database does not answer. Nothing is confirmed; contact nobody meanwhile.",
                 headers={"Retry-After": "1"},
             ) from error
         raise

@@ -82,11 +82,11 @@ def _answer_to(error: Exception, scope: Scope) -> Problem:
     if is_unavailable(error):
         _log.warning("database unavailable", route=_route(scope), reason=driver_words(error))
         return Unavailable(
-            "The database does not answer. Nothing was recorded; contact nobody meanwhile.",
+            "The database does not answer. Nothing is confirmed; contact nobody meanwhile.",
             headers={"Retry-After": "1"},
         )
     _log.error("request failed", route=_route(scope), exc_info=error)
-    return Fault("The registry failed; nothing was recorded. Report the instance.")
+    return Fault("The registry failed; nothing is confirmed. Report the instance.")
 
 
 def ends_soon(app: Starlette) -> None:

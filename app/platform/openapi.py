@@ -178,7 +178,7 @@ def _refusals(operation: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "401", "No key, or one that is unknown, expired or revoked"
         yield "403", "The key lacks the scope, or is bound elsewhere"
         yield "429", "The key's quota is used up"
-        yield "503", "The registry cannot answer now; nothing was recorded"
+        yield "503", "The registry cannot answer now; nothing is confirmed"
     if "path" in places:
         yield "404", "There is no such thing, or the key may not see it"
     if "requestBody" in operation:

@@ -49,7 +49,7 @@ class BodyTooLarge(Problem):
 
 
 class Fault(Problem):
-    """The registry failed in a way that it did not foresee. Nothing was recorded.
+    """The registry failed in a way that it did not foresee. Nothing is confirmed.
 
     Treat the contact as blocked, and report the `instance` to whoever runs the registry.
     """
