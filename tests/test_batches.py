@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -33,8 +34,10 @@ async def registry(database: Database) -> Registry:
 
 
 @pytest.fixture
-def batches(database: Database, registry: Registry) -> Batches:
-    return Batches(database, registry.keys, Directory(database))
+async def batches(database: Database, registry: Registry) -> AsyncIterator[Batches]:
+    batches = Batches(database, registry.keys, Directory(database))
+    yield batches
+    await batches.settled()
 
 
 async def erase(registry: Registry, number: int) -> None:

@@ -108,6 +108,12 @@ class Batches:
         here = replace(place, told=position - 1, scanned=position - 1, most=1, lane="express")
         return await self._read(here, only=position)
 
+    async def settled(self) -> None:
+        """Wait until nothing is read ahead any more, before the database is closed under it."""
+        under_way = [one.task for one in self._readings.values() if not one.task.done()]
+        if under_way:
+            await asyncio.wait(under_way)
+
     def _reading(self, place: Place) -> asyncio.Task[Batch]:
         known = self._readings.get(place)
         if known is not None and time.monotonic() - known.began < _FRESH_SECONDS:

@@ -160,6 +160,7 @@ class Dispatcher:
                 await lane.give_back()
         except Unavailable as error:
             log.warning("leases run out by themselves", reason=error.detail)
+        await self._tools.batches.settled()
 
 
 async def _sleep(seconds: float, stopping: asyncio.Event) -> None:
