@@ -20,7 +20,6 @@ import typer
 import uvicorn
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import worker
 from app.accounts import NewUser, Role, any_user, create_user, issue_ticket
 from app.intake import renormalise
 from app.parties import CLI, NewKey, create_key, list_keys, note
@@ -198,11 +197,15 @@ def _watch(
 def work() -> None:
     """Be a worker, beside a process of jobs, until a signal ends it.
 
+    The web process needs nothing of what a worker imports, which is a megabyte.
+
     Raises:
         SchemaUnfit: the database at the URL is empty, or needs newer code.
         KeysUnfit: the keys are not those that the data was written with.
         PhoneTablesUnfit: the data was written by newer phone tables.
     """
+    from app import worker  # noqa: PLC0415 - see above
+
     with reached() as settings:
         export(settings)
         logs.configure(settings)
