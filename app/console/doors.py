@@ -199,6 +199,12 @@ def landing(request: Request, role: Role) -> str:
     return asked if _is_page(asked) and may_open(role, urlsplit(asked).path) else home_of(role)
 
 
+def onward(request: Request) -> str:
+    """Write the query by which the page that was asked for goes along from step to step."""
+    asked = request.query_params.get("next")
+    return f"?{urlencode({'next': asked})}" if asked else ""
+
+
 def _is_page(asked: str) -> bool:
     found = len(asked) <= _LONGEST_PAGE and _PAGE.fullmatch(asked)
     return bool(found) and not asked.startswith("/sign-")

@@ -24,6 +24,7 @@ from .doors import (
     NotForYou,
     SignInNeeded,
     browser_of,
+    onward,
     remember_browser,
     way_to_sign_in,
 )
@@ -69,6 +70,7 @@ def _templates(language: Language) -> Environment:
         browser_name=browser_name,
         seen_by=seen_by,
         home_of=home_of,
+        onward=onward,
         outside=is_outside,
         Role=Role,
     )

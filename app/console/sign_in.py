@@ -3,7 +3,6 @@
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Request, Response
@@ -41,7 +40,7 @@ from app.platform.mails import is_mailable
 from app.platform.refusals import NotFound
 from app.platform.vault import Vault
 
-from .doors import Form, browser_of, landing, sign_in_browser, sign_out_browser, signed_in
+from .doors import Form, browser_of, landing, onward, sign_in_browser, sign_out_browser, signed_in
 from .letters import mail_ticket
 from .pages import go, page, pages, words_for
 
@@ -93,8 +92,7 @@ async def sign_in(request: Request, fields: Form) -> Response:
 
 def _on(request: Request) -> str:
     """Write the address of the second step; what the first one was called with goes along."""
-    asked = urlencode({"next": said} if (said := request.query_params.get("next")) else {})
-    return f"/sign-in/code?{asked}".rstrip("?")
+    return f"/sign-in/code{onward(request)}"
 
 
 def _must_enrol(request: Request, user: User) -> bool:
